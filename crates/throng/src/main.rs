@@ -20,6 +20,7 @@ mod results;
 mod screen;
 mod signals;
 mod terminal;
+mod usage;
 mod voice;
 
 use clap::error::ErrorKind;
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
             return said.map_or_else(report, |()| code);
         }
         Err(e) => {
-            eprintln!("throng: {}", in_one_line(&e));
+            eprintln!("throng: {}", usage::in_one_line(&e));
             return ExitCode::from(2);
         }
     };
@@ -62,25 +63,4 @@ fn report(Failure { code, lines }: Failure) -> ExitCode {
         eprintln!("throng: {line}");
     }
     ExitCode::from(code)
-}
-
-/// clap's error of several lines in one line, with its hint and without the usage.
-fn in_one_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
-        .filter(|line| !line.is_empty())
-        .collect();
-    let mut said = String::new();
-    for line in lines {
-        if !said.is_empty() {
-            said += if said.ends_with(':') { " " } else { "; " };
-        }
-        said += line
-            .trim_start_matches("error: ")
-            .trim_start_matches("tip: ");
-    }
-    said + " (see --help)"
 }

@@ -17,7 +17,7 @@ struct Short {
 }
 
 /// The one list of what is common. Subcommands that are not in it have few options: their help is short by itself.
-const COMMON: [Short; 13] = [
+const COMMON: [Short; 15] = [
     Short {
         name: "load",
         options: &[
@@ -127,6 +127,24 @@ const COMMON: [Short; 13] = [
             "50,000 connections instead of its number",
         ),
         topics: &["scenario", "messages", "verdict"],
+    },
+    Short {
+        name: "fleet",
+        options: &[],
+        example: (
+            "throng fleet run --agents local:4 load -c 40k 10.0.0.7:9000",
+            "10,000 connections from each of four processes",
+        ),
+        topics: &["fleet", "summary", "verdict"],
+    },
+    Short {
+        name: "agent",
+        options: &[],
+        example: (
+            "throng agent --stdio --allow 10.0.0.0/8:9000",
+            "as `throng fleet run --agents exec:...` starts it",
+        ),
+        topics: &["fleet"],
     },
     Short {
         name: "plan",

@@ -32,6 +32,8 @@ commands! {
     Serve: serve(),
     Proxy: proxy(),
     Run: run(),
+    Fleet: fleet(grammar),
+    Agent: agent(),
     Plan: plan(),
     Tune: tune(),
     Merge: merge(),

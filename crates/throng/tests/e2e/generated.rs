@@ -5,12 +5,14 @@ use crate::common::run;
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-const SUBCOMMANDS: [&str; 16] = [
+const SUBCOMMANDS: [&str; 18] = [
     "load",
     "http",
     "serve",
     "proxy",
     "run",
+    "fleet",
+    "agent",
     "plan",
     "tune",
     "merge",
@@ -102,7 +104,9 @@ fn topics_and_subcommands_have_help() {
         }
     }
     // These are topics, which have the subcommands, too.
-    let topics = ["http", "compare", "report", "sweep", "probe", "proxy"];
+    let topics = [
+        "http", "compare", "report", "sweep", "probe", "proxy", "fleet",
+    ];
     for subcommand in SUBCOMMANDS
         .into_iter()
         .filter(|name| !topics.contains(name))

@@ -14,6 +14,7 @@ mod drops;
 mod engines;
 mod expect;
 mod fastopen;
+mod fleet;
 mod generated;
 mod held;
 mod keys;

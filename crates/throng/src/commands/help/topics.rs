@@ -29,6 +29,7 @@ topics! {
     "diagnosis": "How a run finds out why it fell short",
     "summary": "The JSON summary, field by field",
     "sweep": "Sweeps: what varies, the trials, the files, and what a curve shows",
+    "fleet": "Many machines, one experiment: agents, shares, losses, security",
     "probe": "Probes of what stands between two machines: timeouts, tables, options of TCP",
     "compare": "How results are compared, and what is told of them",
     "report": "Results as pages for a browser",

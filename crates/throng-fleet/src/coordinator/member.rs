@@ -1,0 +1,383 @@
+//! What the coordinator knows of one agent.
+
+use crate::clock::Offset;
+use crate::message::{Facts, Interval, Order};
+use std::collections::{BTreeMap, VecDeque};
+use std::mem::{discriminant, take};
+use std::time::Duration;
+use throng_core::engine::Engine;
+use throng_core::record::{
+    About, Asked, Environment, Part, Phase, Reading, Record, Recorder, Source,
+};
+use throng_core::shard::Shard;
+use throng_core::stats::{Measured, Tally};
+
+/// Intervals that wait for an earlier one; with more it is given up.
+const MOST_WAITING: usize = 16;
+/// Lines that are kept of what an agent wrote, in case it fails.
+const LAST_LINES: usize = 5;
+
+/// What an agent does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// It is asked questions.
+    Preparing,
+    /// It has no part.
+    Idle,
+    /// It runs its part.
+    Running,
+    /// Its record is here.
+    Ended,
+    /// It is silent, or gone.
+    Lost,
+}
+
+/// How many connections an agent can hold, if that is known; or, if that is not enough, how many and why.
+type Planned = Result<Option<u64>, (u64, Vec<String>)>;
+
+/// See the [module](self).
+pub(super) struct Member {
+    pub name: String,
+    pub facts: Facts,
+    pub doing: Doing,
+    /// When it was last heard of.
+    pub heard: Duration,
+    pub clock: Offset,
+    /// Questions about its clock that it has answered.
+    pub pings: u32,
+    greeted: bool,
+    /// Orders without an answer, and when each was sent last.
+    asked: Vec<(Order, Duration)>,
+    pub shard: Option<Shard>,
+    /// Connections of its part.
+    pub own: u64,
+    /// What came of planning its part.
+    pub plan: Option<Planned>,
+    pub about: Option<Box<About>>,
+    pub has_opened: bool,
+    /// The counts of connections that it opened and accepted, the last that are known.
+    pub counts: (Tally, Option<Tally>),
+    pub phase: Option<Phase>,
+    pub left: Option<Duration>,
+    /// The number of the next interval, and those that came before it.
+    next: u32,
+    waiting: BTreeMap<u32, Interval>,
+    recorder: Recorder,
+    recorded: (Tally, Option<Tally>),
+    /// What was measured since it was last taken.
+    measured: Measured,
+    record: Option<Box<Part>>,
+    /// It can't come back.
+    is_final: bool,
+    lines: VecDeque<String>,
+}
+
+impl Member {
+    pub fn new(name: String, now: Duration) -> Member {
+        Member {
+            name,
+            facts: Facts::default(),
+            doing: Doing::Preparing,
+            heard: now,
+            clock: Offset::default(),
+            pings: 0,
+            greeted: false,
+            asked: Vec::new(),
+            shard: None,
+            own: 0,
+            plan: None,
+            about: None,
+            has_opened: false,
+            counts: Default::default(),
+            phase: None,
+            left: None,
+            next: 0,
+            waiting: BTreeMap::new(),
+            recorder: Recorder::default(),
+            recorded: Default::default(),
+            measured: Measured::default(),
+            record: None,
+            is_final: false,
+            lines: VecDeque::new(),
+        }
+    }
+
+    /// Whether nothing more is expected of it.
+    pub fn is_out(&self) -> bool {
+        matches!(self.doing, Doing::Idle | Doing::Ended | Doing::Lost)
+    }
+
+    /// An order was sent that is to be answered.
+    pub fn asked(&mut self, order: Order, now: Duration) {
+        self.answered(|known| discriminant(known) == discriminant(&order));
+        self.asked.push((order, now));
+    }
+
+    fn answered(&mut self, order: impl Fn(&Order) -> bool) {
+        self.asked.retain(|(known, _)| !order(known));
+    }
+
+    /// When the order was sent that has waited longest.
+    pub fn asked_at(&self) -> Option<Duration> {
+        let all = self.asked.iter().filter(|_| !self.is_out());
+        all.map(|(_, at)| *at).min()
+    }
+
+    /// An order that was sent this long ago and is not answered; it is sent again now.
+    pub fn again(&mut self, now: Duration, after: Duration) -> Option<Order> {
+        if self.is_out() {
+            return None;
+        }
+        let (order, at) = self.asked.iter_mut().find(|(_, at)| now >= *at + after)?;
+        *at = now;
+        Some(order.clone())
+    }
+
+    /// It is heard of. Returns for how long it was not, if it was lost.
+    pub fn back(&mut self, now: Duration) -> Option<Duration> {
+        if self.doing != Doing::Lost || self.is_final {
+            return None;
+        }
+        self.doing = Doing::Running;
+        Some(now.saturating_sub(self.heard))
+    }
+
+    /// It says who it is. Returns whether that is new.
+    pub fn greeted(&mut self, facts: Facts) -> bool {
+        self.answered(|order| matches!(order, Order::Hello { .. }));
+        self.facts = facts;
+        !std::mem::replace(&mut self.greeted, true)
+    }
+
+    /// It answers a question about its clock. Returns whether that was the present one.
+    pub fn ponged(&mut self, number: u32, theirs: Duration, now: Duration) -> bool {
+        let present = |order: &Order| matches!(order, Order::Ping { number: n } if *n == number);
+        let sent = self.asked.iter().find(|(order, _)| present(order));
+        let Some((_, sent)) = sent.filter(|_| number == self.pings) else {
+            return false;
+        };
+        self.clock.add(*sent, now, theirs);
+        self.pings += 1;
+        self.answered(present);
+        true
+    }
+
+    /// It has this part of a run of `connections` connections, which it has not planned yet.
+    pub fn divided(&mut self, shard: Option<Shard>, connections: u32) {
+        self.shard = shard;
+        self.own = shard.map_or(0, |s| s.share(connections).into());
+        self.plan = None;
+    }
+
+    /// It has planned its part.
+    pub fn planned(&mut self, plan: Planned) {
+        self.answered(|order| matches!(order, Order::Plan(_)));
+        self.plan.get_or_insert(plan);
+    }
+
+    /// Whether its limits are too low for its part.
+    pub fn is_short(&self) -> bool {
+        matches!(self.plan, Some(Err(_)))
+    }
+
+    /// How many connections it can hold; `None` if no limit is known.
+    pub fn holds(&self) -> Option<u64> {
+        match &self.plan {
+            Some(Ok(holds)) => *holds,
+            Some(Err((holds, _))) => Some(*holds),
+            None => Some(0),
+        }
+    }
+
+    /// The limits that are too low, as lines.
+    pub fn shortfalls(&self) -> Vec<String> {
+        match &self.plan {
+            Some(Err((_, limits))) => {
+                let line = |limit: &String| format!("{}: {limit}", self.name);
+                limits.iter().map(line).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Its run has begun.
+    pub fn runs(&mut self, about: About) {
+        self.answered(|order| matches!(order, Order::Start { .. }));
+        self.about.get_or_insert(Box::new(about));
+    }
+
+    /// All its connections are established that will be.
+    pub fn opened(&mut self) {
+        self.has_opened = true;
+    }
+
+    /// Takes an interval, unless it is known.
+    pub fn interval(&mut self, interval: Interval) {
+        if self.record.is_some() || interval.number < self.next {
+            return;
+        }
+        self.answered(|order| {
+            matches!(order, Order::Hold { .. }) && interval.phase >= Phase::Holding
+        });
+        let is_latest = self
+            .waiting
+            .keys()
+            .next_back()
+            .is_none_or(|n| *n < interval.number);
+        if is_latest {
+            self.phase = Some(interval.phase);
+            self.left = interval.left_ns.map(Duration::from_nanos);
+            self.counts = (interval.opened.unwrap_or_default(), interval.accepted);
+        }
+        self.waiting.entry(interval.number).or_insert(interval);
+        while let Some((first, _)) = self.waiting.first_key_value()
+            && (*first == self.next || self.waiting.len() > MOST_WAITING)
+            && let Some((_, interval)) = self.waiting.pop_first()
+        {
+            self.record(interval);
+        }
+    }
+
+    /// Records an interval that follows all that were.
+    fn record(&mut self, interval: Interval) {
+        self.next = interval.number + 1;
+        let mut measured = Measured::default();
+        for (name, packed) in &interval.histograms {
+            if let Some(all) = measured.by_name(name) {
+                all.merge(&packed.unpack());
+            }
+        }
+        self.measured.merge(measured.clone());
+        let reading =
+            |now: Option<Tally>, then: Tally| now.map(|now| Reading::of(&now.since(&then), &now));
+        let (opened, accepted) = (interval.opened, interval.accepted);
+        self.recorder.add(
+            Duration::from_nanos(interval.from_ns),
+            Duration::from_nanos(interval.to_ns),
+            interval.phase,
+            reading(opened, self.recorded.0),
+            reading(accepted, self.recorded.1.unwrap_or_default()),
+            measured,
+        );
+        self.recorded = (opened.unwrap_or_default(), accepted);
+    }
+
+    /// Its run is over. A second time changes nothing.
+    ///
+    /// # Errors
+    /// Why the record can't be that of its part.
+    pub fn done(&mut self, record: Record) -> Result<(), String> {
+        if self.record.is_some() {
+            return Ok(());
+        }
+        let Some(part) = record.single().filter(|part| part.ending.is_some()) else {
+            return Err("it is not of one run that is over".into());
+        };
+        let asked = part.about.asked.connections;
+        if self.shard.is_none() || asked != Some(self.own) {
+            let asked = asked.map_or("any number of".into(), throng_core::human::count);
+            return Err(format!(
+                "it is of {asked} connections, and {} were ordered",
+                self.own
+            ));
+        }
+        self.counts = (
+            part.ending
+                .as_ref()
+                .map_or_else(|| part.opened(), |e| e.closed),
+            part.accepted(),
+        );
+        self.record = record.sources.into_values().next().map(Box::new);
+        self.doing = Doing::Ended;
+        self.has_opened = true;
+        self.asked.clear();
+        Ok(())
+    }
+
+    /// Whether it is lost, and can't come back.
+    pub fn is_lost_for_good(&self) -> bool {
+        self.doing == Doing::Lost && self.is_final
+    }
+
+    /// It is lost; `for_good` if it can't be heard of again.
+    pub fn lost(&mut self, for_good: bool) {
+        self.doing = Doing::Lost;
+        self.is_final |= for_good;
+    }
+
+    /// Connections that were open when it was last heard of.
+    pub fn open(&self) -> u64 {
+        self.counts.0.open()
+    }
+
+    /// What was measured since the last call.
+    pub fn take_measured(&mut self) -> Measured {
+        take(&mut self.measured)
+    }
+
+    /// It wrote this.
+    pub fn said(&mut self, line: &str) {
+        if self.lines.len() == LAST_LINES {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(line.to_owned());
+    }
+
+    /// What it wrote last, to be put behind a sentence; empty if that was nothing.
+    pub fn last_words(&self) -> String {
+        match self.lines.is_empty() {
+            true => String::new(),
+            false => {
+                let lines: Vec<&str> = self.lines.iter().map(String::as_str).collect();
+                format!(" ({})", lines.join("; "))
+            }
+        }
+    }
+
+    /// What it left behind in `run`, where it is agent number `at`: its record or, if it was lost, what its intervals have. `None`
+    /// if it had no part. An agent that was lost before it told what it was asked for was asked for the same as another
+    /// one, `like`, at the same time.
+    pub fn part(&mut self, run: &str, at: usize, like: Option<&About>) -> Option<(Source, Part)> {
+        self.shard?;
+        // The order of names is that of agents.
+        let source = Source::new(format!("{run}-{at:04}-{}", self.name));
+        let mut part = match self.record.take() {
+            Some(part) => *part,
+            None => {
+                for interval in take(&mut self.waiting).into_values() {
+                    self.record(interval);
+                }
+                Part {
+                    about: self
+                        .about
+                        .take()
+                        .map_or_else(|| self.described(like), |about| *about),
+                    intervals: take(&mut self.recorder).finish().0,
+                    ending: None,
+                }
+            }
+        };
+        part.about.agent = Some(self.name.clone());
+        Some((source, part))
+    }
+
+    /// What is known of it without its word.
+    fn described(&self, like: Option<&About>) -> About {
+        About {
+            tool: self.facts.tool.clone(),
+            agent: None,
+            command: Vec::new(),
+            started_unix_s: like.map_or(0.0, |about| about.started_unix_s),
+            kernel: self.facts.kernel.clone(),
+            cores: self.facts.cores,
+            engine: Engine::Epoll,
+            why_epoll: None,
+            workers: 0,
+            asked: Asked {
+                connections: Some(self.own),
+                ..like.map_or_else(Asked::default, |about| about.asked.clone())
+            },
+            environment: Environment::default(),
+        }
+    }
+}

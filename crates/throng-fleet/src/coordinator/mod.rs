@@ -1,0 +1,673 @@
+//! The coordinator: what agents say and the time in, orders and decisions out.
+//!
+//! A run has these phases: every agent says who it is; its clock is compared; it plans its part; all start at one instant, and
+//! begin to hold at another one; intervals and, at the end, records arrive. Until the start, anything that goes wrong refuses the
+//! whole run: nothing was opened. From then on there is a result, whatever happens.
+
+mod member;
+
+use crate::clock::ROUND_TRIPS;
+use crate::message::{self, FromAgent, Order, Part, Report, ToAgent};
+use crate::shares;
+use member::{Doing, Member};
+use std::collections::VecDeque;
+use std::time::Duration;
+use throng_core::human::{count, duration, things};
+use throng_core::observer::Note;
+use throng_core::plan::Beside;
+use throng_core::record::{Phase, Record, VERSION};
+use throng_core::shard::Shard;
+use throng_core::stats::{Measured, Tally};
+use throng_core::summary::LatencyReport;
+
+/// An order without an answer is repeated after this long.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Each agent hears from the coordinator this often, at least.
+pub(crate) const BEAT: Duration = Duration::from_millis(500);
+/// An agent that is not heard of for this long is lost. It is back when it is heard of again.
+const SILENCE: Duration = Duration::from_secs(5);
+/// How long an agent may take to say who it is: a login on another machine is part of it.
+const GREETING: Duration = Duration::from_secs(30);
+/// How long it may take to plan: names are looked up.
+const PLANNING: Duration = Duration::from_secs(60);
+/// How far ahead an instant is at which agents are to do something together, so that all have heard of it by then.
+const AHEAD: Duration = Duration::from_millis(100);
+/// How often observers are given what the agents have told.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What is to happen when an agent is lost during the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLoss {
+    /// The others go on.
+    #[default]
+    GoOn,
+    /// The others stop, too.
+    Stop,
+}
+
+/// What is asked of a fleet.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The scenario of the whole run, as a file.
+    pub scenario: String,
+    /// Its connections.
+    pub connections: u32,
+    /// Whether agents take over what others have no room for.
+    pub fit: bool,
+    /// What is to happen when an agent is lost.
+    pub on_loss: OnLoss,
+    /// What agents ask for that belong to some people only.
+    pub token: Option<String>,
+    /// The latencies that are reported.
+    pub latencies: LatencyReport,
+}
+
+/// What a coordinator decided.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Send this.
+    Send {
+        /// To this agent, by its place among the names that the coordinator was given.
+        to: usize,
+        /// What to send.
+        message: ToAgent,
+    },
+    /// Tell this.
+    Note(Note),
+    /// The run as it is now.
+    Look(Box<Look>),
+    /// It is over.
+    Over(Box<Result<Over, Refusal>>),
+}
+
+/// A running fleet, as far as its agents have told: sums over all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// Since the start.
+    pub at: Duration,
+    /// What the run is doing: what the agent does that is furthest behind.
+    pub phase: Option<Phase>,
+    /// Connections asked for.
+    pub asked: u64,
+    /// The most that were open at once.
+    pub peak: u64,
+    /// Until the phase ends by itself, if that is known.
+    pub left: Option<Duration>,
+    /// Counts of connections that agents opened. Those of a lost agent count as ended by an error.
+    pub opened: Tally,
+    /// Counts of those that they accepted; `None` if they accept none.
+    pub accepted: Option<Tally>,
+    /// What was measured since the last look.
+    pub measured: Measured,
+}
+
+/// A run that is over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Over {
+    /// What all agents left behind. A lost agent has no ending.
+    pub record: Record,
+    /// The agents that were lost.
+    pub lost: Vec<String>,
+}
+
+/// Why nothing was run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The plan, or an agent, does not allow it: lines.
+    Impossible(Vec<String>),
+    /// An agent failed, or can't be reached.
+    Fault(String),
+    /// It was interrupted before the start.
+    Interrupted,
+}
+
+/// See the [module](self).
+pub struct Coordinator {
+    run: String,
+    terms: Terms,
+    members: Vec<Member>,
+    phase: Stage,
+    /// The present plan.
+    plan: u32,
+    steps: VecDeque<Step>,
+    beaten: Duration,
+    looked: Duration,
+    stopping: bool,
+    peak: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Every agent says who it is, and what its clock says, until this time.
+    Greeting {
+        until: Duration,
+    },
+    /// Every agent plans, until this time.
+    Planning {
+        until: Duration,
+    },
+    /// Since this time.
+    Running {
+        since: Duration,
+        held: bool,
+    },
+    Over,
+}
+
+impl Coordinator {
+    /// The coordinator of the run of this name, which no other run has, with agents of these names. The orders with which it begins
+    /// are its first steps.
+    pub fn new(run: String, names: Vec<String>, terms: Terms, now: Duration) -> Coordinator {
+        let members = names.into_iter().map(|name| Member::new(name, now));
+        let mut coordinator = Coordinator {
+            run,
+            members: members.collect(),
+            phase: Stage::Greeting {
+                until: now + GREETING,
+            },
+            plan: 0,
+            steps: VecDeque::new(),
+            beaten: now,
+            looked: now,
+            stopping: false,
+            peak: 0,
+            terms,
+        };
+        let agents = coordinator.members.len();
+        if (coordinator.terms.connections as usize) < agents {
+            let line = format!(
+                "{} for {}: each agent needs one at least",
+                things(coordinator.terms.connections.into(), "connection"),
+                things(agents as u64, "agent"),
+            );
+            coordinator.refuse(Refusal::Impossible(vec![line]));
+            return coordinator;
+        }
+        for at in 0..agents {
+            let hello = Order::Hello {
+                version: message::VERSION,
+                agent: coordinator.members[at].name.clone(),
+                token: coordinator.terms.token.clone(),
+            };
+            coordinator.order(at, hello, now);
+        }
+        coordinator
+    }
+
+    /// The next decision; `None` if there is none until something happens.
+    pub fn next_step(&mut self) -> Option<Step> {
+        self.steps.pop_front()
+    }
+
+    /// When to [look at the time](Coordinator::tick) next, at the latest.
+    pub fn due(&self) -> Duration {
+        let waiting = self.members.iter().filter_map(|m| m.asked_at());
+        let again = waiting.map(|at| at + AGAIN).min();
+        let looks = matches!(self.phase, Stage::Running { .. }).then(|| self.looked + LOOK);
+        let all = [Some(self.beaten + BEAT), again, looks];
+        all.into_iter().flatten().min().unwrap_or_default()
+    }
+
+    /// Agent `from` says this.
+    pub fn received(&mut self, from: usize, message: FromAgent, now: Duration) {
+        if message.run != self.run || self.phase == Stage::Over {
+            return;
+        }
+        let Some(member) = self.members.get_mut(from) else {
+            return;
+        };
+        let name = member.name.clone();
+        let silent = member.back(now);
+        member.heard = now;
+        if let Some(silent) = silent {
+            let line = format!("{name} is back after {}", duration(silent));
+            self.tell(line);
+            self.catch_up(from, now);
+        }
+        match message.report {
+            Report::Hello { version, facts } => {
+                if version != message::VERSION {
+                    return self.refuse(Refusal::Impossible(vec![format!(
+                        "{name} speaks version {version} of the fleet's protocol, and this throng version {}: use the same throng on both",
+                        message::VERSION
+                    )]));
+                }
+                if self.members[from].greeted(facts) {
+                    self.ping(from, now);
+                }
+            }
+            Report::Pong { number, at_ns } => {
+                if self.members[from].ponged(number, Duration::from_nanos(at_ns), now) {
+                    self.ping(from, now);
+                }
+            }
+            Report::Planned { number, holds } => {
+                if number == self.plan {
+                    self.members[from].planned(Ok(holds));
+                }
+            }
+            Report::Short {
+                number,
+                holds,
+                limits,
+            } => {
+                if number == self.plan {
+                    self.members[from].planned(Err((holds, limits)));
+                }
+            }
+            Report::Running { about } => self.members[from].runs(*about),
+            Report::Opened => self.members[from].opened(),
+            Report::Interval(interval) => self.members[from].interval(*interval),
+            Report::Done { record } => {
+                let done = self.members[from].done(*record);
+                match done {
+                    // Also if it is known: the last answer may not have arrived.
+                    Ok(()) => self.send(from, Order::Received),
+                    Err(_) if self.members[from].is_lost_for_good() => {}
+                    Err(why) => {
+                        let why = format!("its record is refused: {why}");
+                        self.lose(from, &why, true, now);
+                    }
+                }
+            }
+            Report::Refused { line } => match self.phase {
+                Stage::Greeting { .. } | Stage::Planning { .. } => {
+                    self.refuse(Refusal::Impossible(vec![format!("{name}: {line}")]));
+                }
+                Stage::Running { .. } | Stage::Over => self.tell(format!("{name}: {line}")),
+            },
+            Report::Failed { line } => self.failed(from, &line, now),
+            Report::Note { line } => self.say(from, line),
+            Report::Beat => {}
+        }
+        self.advance(now);
+    }
+
+    /// A line that agent `of` wrote for people.
+    pub fn say(&mut self, of: usize, line: String) {
+        let Some(member) = self.members.get_mut(of) else {
+            return;
+        };
+        member.said(&line);
+        let agent = member.name.clone();
+        self.steps
+            .push_back(Step::Note(Note::OfAgent { agent, line }));
+    }
+
+    /// What came from agent `of` is no message, for this reason. It is ignored.
+    pub fn unreadable(&mut self, of: usize, why: &str) {
+        if let Some(member) = self.members.get(of) {
+            let line = format!("{}: refused: {why}", member.name);
+            self.tell(line);
+        }
+    }
+
+    /// Nothing can be sent to agent `of` any more, and nothing will come.
+    pub fn gone(&mut self, of: usize, why: &str, now: Duration) {
+        if self.phase == Stage::Over || of >= self.members.len() {
+            return;
+        }
+        self.failed(of, why, now);
+        self.advance(now);
+    }
+
+    /// It is `now`.
+    pub fn tick(&mut self, now: Duration) {
+        if self.phase == Stage::Over {
+            return;
+        }
+        for at in 0..self.members.len() {
+            if let Some(order) = self.members[at].again(now, AGAIN) {
+                self.send(at, order);
+            }
+        }
+        if now >= self.beaten + BEAT {
+            self.beaten = now;
+            for at in 0..self.members.len() {
+                self.send(at, Order::Beat);
+            }
+        }
+        self.look_for_lost(now);
+        if matches!(self.phase, Stage::Running { .. }) && now >= self.looked + LOOK {
+            self.look(now);
+        }
+        self.advance(now);
+    }
+
+    /// Ends the run: at once if it has not started; otherwise agents stop, close and report.
+    pub fn stop(&mut self, now: Duration) {
+        match self.phase {
+            Stage::Greeting { .. } | Stage::Planning { .. } => self.refuse(Refusal::Interrupted),
+            Stage::Running { .. } if !self.stopping => {
+                self.stopping = true;
+                for at in 0..self.members.len() {
+                    if self.members[at].doing != Doing::Ended {
+                        self.order(at, Order::Stop, now);
+                    }
+                }
+            }
+            Stage::Running { .. } | Stage::Over => {}
+        }
+    }
+
+    /// Whether agents have begun to open connections.
+    pub fn has_started(&self) -> bool {
+        matches!(self.phase, Stage::Running { .. })
+    }
+
+    fn tell(&mut self, line: String) {
+        self.steps.push_back(Step::Note(Note::Fleet(line)));
+    }
+
+    fn send(&mut self, to: usize, order: Order) {
+        let message = ToAgent {
+            run: self.run.clone(),
+            order,
+        };
+        self.steps.push_back(Step::Send { to, message });
+    }
+
+    /// Sends an order that is repeated until it is answered.
+    fn order(&mut self, to: usize, order: Order, now: Duration) {
+        self.members[to].asked(order.clone(), now);
+        self.send(to, order);
+    }
+
+    fn refuse(&mut self, why: Refusal) {
+        if self.phase == Stage::Over {
+            return;
+        }
+        for at in 0..self.members.len() {
+            self.send(at, Order::Stop);
+        }
+        self.phase = Stage::Over;
+        self.steps.push_back(Step::Over(Box::new(Err(why))));
+    }
+
+    /// Asks for an agent's clock, unless that is known well enough.
+    fn ping(&mut self, at: usize, now: Duration) {
+        let number = self.members[at].pings;
+        if number < ROUND_TRIPS {
+            self.order(at, Order::Ping { number }, now);
+        }
+    }
+
+    /// Goes on to the next phase if all that are needed are ready for it.
+    fn advance(&mut self, now: Duration) {
+        let all = |so: fn(&Member) -> bool| self.members.iter().all(so);
+        match self.phase {
+            Stage::Greeting { .. } if all(|m| m.pings >= ROUND_TRIPS) => {
+                let bound = self.members.iter().map(|m| m.clock.bound()).max();
+                let line = format!(
+                    "{}, clocks compared to within {}",
+                    things(self.members.len() as u64, "agent"),
+                    duration(bound.unwrap_or_default()),
+                );
+                self.tell(line);
+                self.phase = Stage::Planning {
+                    until: now + PLANNING,
+                };
+                self.have_planned(shares::equal(self.members.len()), now);
+            }
+            Stage::Planning { .. } if all(|m| m.plan.is_some() || m.shard.is_none()) => {
+                self.judge_plans(now);
+            }
+            Stage::Running { since, held } => {
+                if !held && all(|m| m.has_opened || m.is_out()) {
+                    self.phase = Stage::Running { since, held: true };
+                    self.hold(now + AHEAD, now);
+                }
+                if self.members.iter().all(Member::is_out) {
+                    self.end(now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Has all agents plan these parts.
+    fn have_planned(&mut self, shards: Vec<Option<Shard>>, now: Duration) {
+        self.plan += 1;
+        for (member, shard) in self.members.iter_mut().zip(&shards) {
+            member.divided(*shard, self.terms.connections);
+        }
+        for (at, shard) in shards.into_iter().enumerate() {
+            let Some(shard) = shard else {
+                continue;
+            };
+            let part = Part {
+                number: self.plan,
+                scenario: self.terms.scenario.clone(),
+                shard,
+                beside: self.beside(at),
+                connect_latency: self.terms.latencies.connect,
+                percentiles: self.terms.latencies.percentiles.clone(),
+            };
+            self.order(at, Order::Plan(Box::new(part)), now);
+        }
+    }
+
+    /// The connections that share limits with those of agent `at`.
+    fn beside(&self, at: usize) -> Beside {
+        let own = &self.members[at];
+        let of = |so: &dyn Fn(&Member) -> bool| {
+            let all = self.members.iter().enumerate();
+            let with = all.filter(|(other, m)| *other == at || so(m));
+            with.map(|(_, m)| m.own).sum()
+        };
+        let machine =
+            |m: &Member| !own.facts.machine.is_empty() && m.facts.machine == own.facts.machine;
+        Beside {
+            machine: of(&machine),
+            network: of(&|m| machine(m) && m.facts.network == own.facts.network),
+        }
+    }
+
+    /// All have planned: starts, or refuses, or divides anew.
+    fn judge_plans(&mut self, now: Duration) {
+        let short: Vec<&Member> = self.members.iter().filter(|m| m.is_short()).collect();
+        if short.is_empty() {
+            return self.start(now);
+        }
+        if self.terms.fit && self.plan == 1 {
+            let holds: Vec<Option<u64>> = self.members.iter().map(Member::holds).collect();
+            if let Some(shards) = shares::fitting(self.terms.connections, &holds) {
+                self.have_planned(shards, now);
+                let shares = self
+                    .members
+                    .iter()
+                    .map(|m| format!("{} {}", m.name, count(m.own)));
+                let line = format!(
+                    "shares by what fits: {}",
+                    shares.collect::<Vec<_>>().join(", ")
+                );
+                return self.tell(line);
+            }
+        }
+        let mut lines: Vec<String> = short.iter().flat_map(|m| m.shortfalls()).collect();
+        let room: Option<u64> = self.members.iter().map(Member::holds).sum();
+        let fits = room.is_none_or(|n| n >= self.terms.connections.into());
+        lines.push(match (self.terms.fit, fits) {
+            (false, true) => "--fit gives what does not fit there to agents with room".into(),
+            _ => format!(
+                "all agents together have room for {} connections",
+                room.map_or("an unknown number of".into(), count)
+            ),
+        });
+        self.refuse(Refusal::Impossible(lines));
+    }
+
+    /// Has all agents with a part open connections, at one instant.
+    fn start(&mut self, now: Duration) {
+        let at = now + AHEAD;
+        for member in 0..self.members.len() {
+            if self.members[member].shard.is_none() {
+                // The others hold all: it has nothing to do.
+                self.members[member].doing = Doing::Idle;
+                self.send(member, Order::Stop);
+                continue;
+            }
+            self.members[member].doing = Doing::Running;
+            let start = Order::Start {
+                plan: self.plan,
+                at_ns: self.members[member].clock.theirs(at),
+            };
+            self.order(member, start, now);
+        }
+        self.phase = Stage::Running {
+            since: at,
+            held: false,
+        };
+        self.looked = now;
+    }
+
+    /// Has all agents that still run hold from the instant `at` on.
+    fn hold(&mut self, at: Duration, now: Duration) {
+        for member in 0..self.members.len() {
+            if !self.members[member].is_out() {
+                let at_ns = self.members[member].clock.theirs(at);
+                self.order(member, Order::Hold { at_ns }, now);
+            }
+        }
+    }
+
+    /// Has an agent that is back do what was ordered while it was lost.
+    fn catch_up(&mut self, at: usize, now: Duration) {
+        if let Stage::Running { held: true, .. } = self.phase {
+            let at_ns = self.members[at].clock.theirs(now);
+            self.order(at, Order::Hold { at_ns }, now);
+        }
+        if self.stopping {
+            self.order(at, Order::Stop, now);
+        }
+    }
+
+    fn look_for_lost(&mut self, now: Duration) {
+        let (until, doing) = match self.phase {
+            Stage::Greeting { until } => (until, "say who it is"),
+            Stage::Planning { until } => (until, "plan its part"),
+            Stage::Running { .. } => {
+                for at in 0..self.members.len() {
+                    let member = &self.members[at];
+                    if !member.is_out() && now >= member.heard + SILENCE {
+                        let line = format!("it was silent for {}", duration(SILENCE));
+                        self.lose(at, &line, false, now);
+                    }
+                }
+                return;
+            }
+            Stage::Over => return,
+        };
+        let slow = |m: &&Member| match self.phase {
+            Stage::Greeting { .. } => m.pings < ROUND_TRIPS,
+            _ => m.plan.is_none() && m.shard.is_some(),
+        };
+        if now >= until
+            && let Some(member) = self.members.iter().find(slow)
+        {
+            let line = format!(
+                "{} did not {doing} in time{}",
+                member.name,
+                member.last_words()
+            );
+            self.refuse(Refusal::Fault(line));
+        }
+    }
+
+    /// An agent can't go on.
+    fn failed(&mut self, at: usize, why: &str, now: Duration) {
+        match self.phase {
+            Stage::Greeting { .. } | Stage::Planning { .. } => {
+                let member = &self.members[at];
+                let line = format!("{}: {why}{}", member.name, member.last_words());
+                self.refuse(Refusal::Fault(line));
+            }
+            Stage::Running { .. } if !self.members[at].is_out() => self.lose(at, why, true, now),
+            Stage::Running { .. } | Stage::Over => {}
+        }
+    }
+
+    fn lose(&mut self, at: usize, why: &str, for_good: bool, now: Duration) {
+        let member = &mut self.members[at];
+        member.lost(for_good);
+        let open = member.open();
+        let line = format!(
+            "{} is lost, with {}: {why}{}",
+            member.name,
+            things(open, "connection"),
+            member.last_words()
+        );
+        self.tell(line);
+        if self.terms.on_loss == OnLoss::Stop {
+            self.stop(now);
+        }
+    }
+
+    /// Tells observers what is known.
+    fn look(&mut self, now: Duration) {
+        self.looked = now;
+        let look = self.seen(now);
+        self.steps.push_back(Step::Look(Box::new(look)));
+    }
+
+    fn seen(&mut self, now: Duration) -> Look {
+        let Stage::Running { since, .. } = self.phase else {
+            return Look::default();
+        };
+        let mut look = Look {
+            at: now.saturating_sub(since),
+            asked: self.terms.connections.into(),
+            ..Look::default()
+        };
+        for member in &mut self.members {
+            let (opened, accepted) = member.counts;
+            look.opened += match member.doing {
+                Doing::Lost => opened.given_up(),
+                _ => opened,
+            };
+            if let Some(accepted) = accepted {
+                look.accepted = Some(look.accepted.unwrap_or_default() + accepted);
+            }
+            look.measured.merge(member.take_measured());
+            if member.is_out() {
+                continue;
+            }
+            look.left = look.left.max(member.left);
+            look.phase = match (look.phase, member.phase) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
+        }
+        self.peak = self.peak.max(look.opened.open());
+        look.peak = self.peak;
+        look
+    }
+
+    /// All have reported, or are lost.
+    fn end(&mut self, now: Duration) {
+        let mut last = self.seen(now);
+        last.phase = Some(Phase::Closing);
+        self.steps.push_back(Step::Look(Box::new(last)));
+        let known = self.members.iter().find_map(|m| m.about.as_deref());
+        let known = known.cloned();
+        let mut record = Record {
+            version: VERSION,
+            sources: Default::default(),
+        };
+        for (at, member) in self.members.iter_mut().enumerate() {
+            if let Some((name, part)) = member.part(&self.run, at, known.as_ref()) {
+                record.sources.insert(name, part);
+            }
+        }
+        for at in 0..self.members.len() {
+            if self.members[at].doing == Doing::Ended {
+                self.send(at, Order::Taken);
+            }
+        }
+        let lost = self.members.iter().filter(|m| m.doing == Doing::Lost);
+        let lost = lost.map(|m| m.name.clone()).collect();
+        self.phase = Stage::Over;
+        let over = Over { record, lost };
+        self.steps.push_back(Step::Over(Box::new(Ok(over))));
+    }
+}

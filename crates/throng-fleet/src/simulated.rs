@@ -1,0 +1,571 @@
+//! A fleet on a simulated network: messages come twice, late, out of order or not at all; agents are killed or stand still, and so
+//! is the coordinator. Whatever the schedule: no hang, no wrong total, no lost result.
+
+use crate::agent::{Agent, Do, Limits, Planned};
+use crate::coordinator::{Coordinator, OnLoss, Over, Refusal, Step, Terms};
+use crate::message::{Facts, FromAgent, Interval, ToAgent};
+use proptest::prelude::*;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::Duration;
+use throng_core::engine::Engine;
+use throng_core::record::{
+    About, Asked, Ending, Environment, Mark, Part, Phase, Reading, Record, Recorder, Source,
+};
+use throng_core::shard::Shard;
+use throng_core::stats::{Counters, Measured, Tally};
+use throng_core::summary::{self, LatencyReport};
+
+/// Longer than any run of these tests takes, with all its timeouts.
+const HANGS: Duration = Duration::from_secs(600);
+/// Messages that each connection sends per second.
+const EACH_S: u64 = 2;
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// A schedule.
+#[derive(Clone, Debug)]
+struct World {
+    seed: u64,
+    agents: usize,
+    connections: u32,
+    /// The longest that a message takes, in milliseconds.
+    slowest_ms: u64,
+    /// How many of a hundred messages come twice, and how many never.
+    twice: u64,
+    never: u64,
+    hold_s: u64,
+    /// An agent that is killed, and when.
+    killed: Option<(usize, u64)>,
+    /// An agent that stands still, from when on, and for how long.
+    still: Option<(usize, u64, u64)>,
+    /// When the coordinator is killed.
+    headless_ms: Option<u64>,
+    /// Whether an agent that is killed is noticed at once.
+    noticed: bool,
+    on_loss: OnLoss,
+}
+
+/// Random numbers (xorshift64*).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % n.max(1)
+    }
+}
+
+/// What happens at a time.
+#[derive(Clone, Debug)]
+enum Event {
+    ToAgent(usize, ToAgent),
+    FromAgent(usize, Box<FromAgent>),
+    Gone(usize),
+    /// It is time for the coordinator, or an agent, to look at the clock.
+    Tick(Option<usize>),
+    /// The run of an agent goes on.
+    Run(usize),
+}
+
+/// An agent, and the run that it pretends to have.
+struct Simulated {
+    agent: Agent,
+    /// How far its clock is ahead.
+    ahead: Duration,
+    planned: Option<Shard>,
+    run: Option<Run>,
+    ended: bool,
+    /// The record of its run, once that is over, and whether it was kept.
+    record: Option<Record>,
+    kept: bool,
+    dead: bool,
+}
+
+struct Run {
+    began: Duration,
+    holds: Option<Duration>,
+    stop: bool,
+    number: u32,
+    last: Duration,
+    own: u32,
+    recorder: Recorder,
+    told: Tally,
+}
+
+/// The counts of `own` connections, `seconds` after a run began. All are established at once.
+fn counts(own: u32, seconds: u64) -> Tally {
+    let counters = Counters::default();
+    counters.attempted.add(own.into());
+    counters.established.add(own.into());
+    counters.ready.add(own.into());
+    counters
+        .messages_sent
+        .add(u64::from(own) * seconds * EACH_S);
+    counters.read()
+}
+
+fn about(own: u32) -> About {
+    About {
+        tool: "throng".into(),
+        agent: None,
+        command: Vec::new(),
+        started_unix_s: 1e9,
+        kernel: "6.18".into(),
+        cores: 1,
+        engine: Engine::Epoll,
+        why_epoll: None,
+        workers: 1,
+        asked: Asked {
+            connections: Some(own.into()),
+            ..Asked::default()
+        },
+        environment: Environment::default(),
+    }
+}
+
+/// What came of a schedule.
+struct Outcome {
+    over: Option<Result<Over, Refusal>>,
+    agents: Vec<Simulated>,
+    /// The most that was seen established at once.
+    seen: u64,
+}
+
+struct Network {
+    world: World,
+    dice: Dice,
+    now: Duration,
+    queue: BinaryHeap<Reverse<(Duration, u64)>>,
+    events: BTreeMap<u64, Event>,
+    serial: u64,
+}
+
+impl Network {
+    fn at(&mut self, at: Duration, event: Event) {
+        self.serial += 1;
+        self.queue.push(Reverse((at, self.serial)));
+        self.events.insert(self.serial, event);
+    }
+
+    /// Carries a message: late, and perhaps twice, or never.
+    fn carry(&mut self, event: Event) {
+        let of_100 = self.dice.below(100);
+        let times = match of_100 {
+            n if n < self.world.never => 0,
+            n if n < self.world.never + self.world.twice => 2,
+            _ => 1,
+        };
+        for _ in 0..times {
+            let takes = ms(self.dice.below(self.world.slowest_ms + 1));
+            self.at(self.now + takes, event.clone());
+        }
+    }
+
+    fn pop(&mut self) -> Option<Event> {
+        let Reverse((at, serial)) = self.queue.pop()?;
+        self.now = at;
+        self.events.remove(&serial)
+    }
+}
+
+fn simulate(world: World) -> Outcome {
+    let mut net = Network {
+        dice: Dice(world.seed | 1),
+        now: Duration::ZERO,
+        queue: BinaryHeap::new(),
+        events: BTreeMap::new(),
+        serial: 0,
+        world: world.clone(),
+    };
+    let names = (0..world.agents).map(|n| format!("a{n}")).collect();
+    let terms = Terms {
+        scenario: "version = 1".into(),
+        connections: world.connections,
+        fit: false,
+        on_loss: world.on_loss,
+        token: None,
+        latencies: LatencyReport::default(),
+    };
+    let mut coordinator = Some(Coordinator::new("r".into(), names, terms, Duration::ZERO));
+    let limits = Limits {
+        connections: None,
+        rate: None,
+        token: None,
+        alone: Duration::from_secs(20),
+    };
+    let mut agents: Vec<Simulated> = (0..world.agents)
+        .map(|n| {
+            let ahead = ms(1000 * n as u64 + net.dice.below(1000));
+            Simulated {
+                agent: Agent::new(Facts::default(), limits.clone(), ahead),
+                ahead,
+                planned: None,
+                run: None,
+                ended: false,
+                record: None,
+                kept: false,
+                dead: false,
+            }
+        })
+        .collect();
+    net.at(Duration::ZERO, Event::Tick(None));
+    for n in 0..world.agents {
+        net.at(Duration::ZERO, Event::Tick(Some(n)));
+    }
+    let (mut over, mut seen) = (None, 0);
+    while let Some(event) = net.pop() {
+        let now = net.now;
+        if now > HANGS {
+            break;
+        }
+        if world.headless_ms.is_some_and(|at| now >= ms(at)) && coordinator.take().is_some() {
+            for simulated in &mut agents {
+                simulated.agent.cut_off(now + simulated.ahead);
+            }
+        }
+        if let Some((victim, at)) = world.killed
+            && now >= ms(at)
+            && !std::mem::replace(&mut agents[victim].dead, true)
+            && world.noticed
+        {
+            net.at(now, Event::Gone(victim));
+        }
+        // One that stands still does all later.
+        let of = match &event {
+            Event::ToAgent(n, _) | Event::Tick(Some(n)) | Event::Run(n) => Some(*n),
+            _ => None,
+        };
+        if let (Some((victim, from, length)), Some(n)) = (world.still, of)
+            && victim == n
+            && now >= ms(from)
+            && now < ms(from + length)
+        {
+            net.at(ms(from + length), event);
+            continue;
+        }
+        if of.is_some_and(|n| agents[n].dead || agents[n].ended) {
+            continue;
+        }
+        match event {
+            Event::ToAgent(n, message) => {
+                let theirs = now + agents[n].ahead;
+                agents[n].agent.received(message, theirs);
+            }
+            Event::Tick(Some(n)) => {
+                let theirs = now + agents[n].ahead;
+                agents[n].agent.tick(theirs);
+                let due = agents[n].agent.due(theirs).saturating_sub(agents[n].ahead);
+                net.at(due.max(now + ms(1)), Event::Tick(Some(n)));
+                // Its heart beats, as long as it can be heard.
+                let beats = agents[n].agent.run().is_some();
+                if beats && coordinator.is_some() {
+                    let message = FromAgent {
+                        run: "r".into(),
+                        report: crate::message::Report::Beat,
+                    };
+                    net.carry(Event::FromAgent(n, Box::new(message)));
+                }
+            }
+            Event::Run(n) => go_on(n, &mut agents[n], &mut net),
+            Event::FromAgent(n, message) => {
+                if let Some(coordinator) = &mut coordinator {
+                    coordinator.received(n, *message, now);
+                }
+            }
+            Event::Gone(n) => {
+                if let Some(coordinator) = &mut coordinator {
+                    coordinator.gone(n, "it ended", now);
+                }
+            }
+            Event::Tick(None) => {
+                if let Some(coordinator) = &mut coordinator {
+                    coordinator.tick(now);
+                    let due = coordinator.due().max(now + ms(1));
+                    net.at(due, Event::Tick(None));
+                }
+            }
+        }
+        for (n, simulated) in agents.iter_mut().enumerate() {
+            act(n, simulated, &mut net);
+        }
+        let mut is_over = false;
+        while let Some(step) = coordinator.as_mut().and_then(Coordinator::next_step) {
+            match step {
+                Step::Send { to, message } => net.carry(Event::ToAgent(to, message)),
+                Step::Look(look) => seen = seen.max(look.opened.established),
+                Step::Over(result) => {
+                    over = Some(*result);
+                    is_over = true;
+                }
+                Step::Note(_) => {}
+            }
+        }
+        if is_over {
+            // Its process ends. What it has sent arrives; then agents notice.
+            coordinator = None;
+        }
+    }
+    Outcome { over, agents, seen }
+}
+
+/// Carries out what agent `n` decided.
+fn act(n: usize, simulated: &mut Simulated, net: &mut Network) {
+    if simulated.dead {
+        return;
+    }
+    while let Some(todo) = simulated.agent.next_do() {
+        match todo {
+            Do::Send(message) => net.carry(Event::FromAgent(n, Box::new(message))),
+            Do::Plan(part) => {
+                simulated.planned = Some(part.shard);
+                simulated.agent.planned(part.number, Planned::Fits(None));
+            }
+            Do::Start(at) => {
+                let own = simulated
+                    .planned
+                    .map_or(0, |s| s.share(net.world.connections));
+                let began = at.saturating_sub(simulated.ahead).max(net.now);
+                simulated.run = Some(Run {
+                    began,
+                    holds: None,
+                    stop: false,
+                    number: 0,
+                    last: began,
+                    own,
+                    recorder: Recorder::default(),
+                    told: Tally::default(),
+                });
+                net.at(began, Event::Run(n));
+            }
+            Do::Hold(at) => {
+                let at = at.saturating_sub(simulated.ahead);
+                if let Some(run) = &mut simulated.run {
+                    run.holds.get_or_insert(at);
+                }
+            }
+            Do::Stop => {
+                if let Some(run) = &mut simulated.run {
+                    run.stop = true;
+                }
+            }
+            Do::Keep(record) => {
+                assert_eq!(Some(&*record), simulated.record.as_ref());
+                simulated.kept = true;
+            }
+            Do::Log(_) => {}
+            Do::End(_) => simulated.ended = true,
+        }
+    }
+}
+
+/// The run of agent `n` goes on for a second.
+fn go_on(n: usize, simulated: &mut Simulated, net: &mut Network) {
+    let now = net.now;
+    let Some(run) = &mut simulated.run else {
+        return;
+    };
+    if now == run.began {
+        simulated.agent.running(about(run.own));
+        simulated.agent.opened();
+        net.at(now + Duration::from_secs(1), Event::Run(n));
+        return;
+    }
+    let is_over = run.stop
+        || run
+            .holds
+            .is_some_and(|at| now >= at + Duration::from_secs(net.world.hold_s));
+    let (from, to) = (run.last - run.began, now - run.began);
+    let counted = counts(run.own, to.as_secs());
+    let phase = match run.holds {
+        Some(at) if now >= at => Phase::Holding,
+        _ => Phase::Opening,
+    };
+    let reading = Reading::of(&counted.since(&run.told), &counted);
+    run.recorder
+        .add(from, to, phase, Some(reading), None, Measured::default());
+    (run.told, run.last) = (counted, now);
+    let interval = Interval {
+        number: run.number,
+        from_ns: from.as_nanos() as u64,
+        to_ns: to.as_nanos() as u64,
+        phase,
+        left_ns: None,
+        opened: Some(counted),
+        accepted: None,
+        histograms: BTreeMap::new(),
+    };
+    run.number += 1;
+    simulated.agent.interval(interval);
+    if !is_over {
+        net.at(now + Duration::from_secs(1), Event::Run(n));
+        return;
+    }
+    let mark = Mark {
+        at: to,
+        opened: counted,
+        ..Mark::default()
+    };
+    let part = Part {
+        about: about(run.own),
+        intervals: std::mem::take(&mut run.recorder).finish().0,
+        ending: Some(Box::new(Ending {
+            opened: Some(Mark {
+                at: Duration::ZERO,
+                opened: counts(run.own, 0),
+                ..Mark::default()
+            }),
+            held: Some(mark),
+            over: mark,
+            closed: counted,
+            peak: run.own.into(),
+            ready_peak: run.own.into(),
+            interrupted: run.stop,
+            ..Ending::default()
+        })),
+    };
+    simulated.run = None;
+    let record = Record::of(Source::new(format!("own-{n}")), part);
+    simulated.record = Some(record.clone());
+    simulated.agent.ended(Ok(record), now + simulated.ahead);
+}
+
+fn world() -> impl Strategy<Value = World> {
+    let network = (any::<u64>(), 0..400u64, 0..40u64, 0..20u64);
+    let run = (1..5usize, 4..60u32, 1..5u64, any::<bool>(), any::<bool>());
+    let faults = (
+        prop::option::weighted(0.4, (0..5usize, 0..15_000u64)),
+        prop::option::weighted(0.4, (0..5usize, 0..8_000u64, 0..40_000u64)),
+        prop::option::weighted(0.2, 0..15_000u64),
+    );
+    (network, run, faults).prop_map(|(network, run, faults)| {
+        let (seed, slowest_ms, twice, never) = network;
+        let (agents, connections, hold_s, noticed, stops) = run;
+        let (killed, still, headless_ms) = faults;
+        World {
+            seed,
+            agents,
+            connections,
+            slowest_ms,
+            twice,
+            never,
+            hold_s,
+            killed: killed.map(|(n, at)| (n % agents, at)),
+            still: still.map(|(n, at, length)| (n % agents, at, length)),
+            headless_ms,
+            noticed,
+            on_loss: if stops { OnLoss::Stop } else { OnLoss::GoOn },
+        }
+    })
+}
+
+/// Checks what holds whatever happens.
+fn check(world: &World, outcome: &Outcome) -> Result<(), TestCaseError> {
+    let alive = world.headless_ms.is_none();
+    prop_assert!(outcome.over.is_some() || !alive, "the coordinator hangs");
+    prop_assert!(outcome.seen <= world.connections.into());
+    let in_result = |n: usize| match &outcome.over {
+        Some(Ok(over)) => {
+            let name = Source::new(format!("r-{n:04}-a{n}"));
+            over.record
+                .sources
+                .get(&name)
+                .is_some_and(|part| part.ending.is_some())
+        }
+        _ => false,
+    };
+    for (n, simulated) in outcome.agents.iter().enumerate() {
+        prop_assert!(simulated.ended || simulated.dead, "agent {} hangs", n);
+        if simulated.record.is_some() && !simulated.dead {
+            prop_assert!(
+                simulated.kept || in_result(n),
+                "the result of {} is lost",
+                n
+            );
+        }
+    }
+    let Some(Ok(over)) = &outcome.over else {
+        return Ok(());
+    };
+    let parts: Vec<&Part> = over.record.sources.values().collect();
+    prop_assert_eq!(parts.len(), world.agents);
+    let asked: u64 = parts.iter().filter_map(|p| p.about.asked.connections).sum();
+    prop_assert_eq!(asked, u64::from(world.connections), "what was asked");
+    let lost: Vec<String> = parts
+        .iter()
+        .filter(|part| part.ending.is_none())
+        .filter_map(|part| part.about.agent.clone())
+        .collect();
+    prop_assert_eq!(&lost, &over.lost);
+    for (part, simulated) in parts.iter().zip(&outcome.agents) {
+        let told = part.opened();
+        match (&part.ending, &simulated.record) {
+            // To the last message.
+            (Some(_), Some(record)) => {
+                let own = record.single().expect("one run");
+                prop_assert_eq!(told, own.opened());
+                prop_assert_eq!(&part.intervals, &own.intervals);
+            }
+            (Some(_), None) => prop_assert!(false, "a record that nobody made"),
+            (None, _) => {
+                let own = part.about.asked.connections.unwrap_or(0);
+                prop_assert!(told.established <= own);
+                let seconds = part.over().as_secs();
+                prop_assert_eq!(told.messages_sent, told.established * seconds * EACH_S);
+            }
+        }
+    }
+    let summary = summary::of(&over.record);
+    prop_assert_eq!(summary.reached, lost.is_empty() && !summary.interrupted);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_schedule_makes_a_hang_a_wrong_total_or_a_lost_result(world in world()) {
+        let outcome = simulate(world.clone());
+        check(&world, &outcome)?;
+    }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 250, ..ProptestConfig::default() })]
+
+    #[test]
+    fn messages_that_come_twice_late_or_out_of_order_change_nothing(world in world()) {
+        let world = World { killed: None, still: None, headless_ms: None, never: 0, ..world };
+        let outcome = simulate(world.clone());
+        check(&world, &outcome)?;
+        match &outcome.over {
+            Some(Ok(over)) => prop_assert!(over.lost.is_empty(), "{:?}", over.lost),
+            other => prop_assert!(world.connections < world.agents as u32, "{:?}", other),
+        }
+    }
+}
+
+#[test]
+fn an_agent_that_stood_still_while_the_others_began_to_hold_holds_too() {
+    let world = World {
+        seed: 5018831622586801380,
+        agents: 2,
+        connections: 4,
+        slowest_ms: 384,
+        twice: 34,
+        never: 7,
+        hold_s: 1,
+        killed: None,
+        still: Some((0, 6392, 5555)),
+        headless_ms: None,
+        noticed: false,
+        on_loss: OnLoss::GoOn,
+    };
+    let outcome = simulate(world.clone());
+    check(&world, &outcome).unwrap();
+}

@@ -1,0 +1,149 @@
+//! Agents as child processes: messages over their stdin and stdout, one on a line. What they write to stderr is for people.
+
+use crate::frame;
+use crate::message::{self, FromAgent, MOST_FROM_AGENT, MOST_TO_AGENT, ToAgent};
+use crate::transport::{Arrival, Incoming, Link, Transport};
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::process::{self, Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long an agent may take to end once it has nothing more to do.
+const TO_END: Duration = Duration::from_secs(5);
+/// The interval between looks at whether it has.
+const LOOK: Duration = Duration::from_millis(5);
+/// The longest line for people.
+const MOST_LINE: usize = 4096;
+
+/// A command that starts an agent which talks over stdin and stdout.
+#[derive(Debug)]
+pub struct Command {
+    name: String,
+    command: process::Command,
+}
+
+impl Command {
+    /// The agent of this name that `command` starts.
+    pub fn new(name: String, command: process::Command) -> Command {
+        Command { name, command }
+    }
+}
+
+impl Transport for Command {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn open(mut self: Box<Self>, incoming: Incoming) -> io::Result<Box<dyn Link>> {
+        // A process group of its own: Ctrl-C at a terminal is for the coordinator, which stops its agents in order.
+        let mut child = self
+            .command
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let (to, orders) = channel();
+        let gone = incoming.clone();
+        if let Some(stdin) = child.stdin.take() {
+            spawn("fleet-send", move || send(stdin, &orders, &gone))?;
+        }
+        if let Some(stderr) = child.stderr.take() {
+            let incoming = incoming.clone();
+            spawn("fleet-log", move || say(stderr, &incoming))?;
+        }
+        if let Some(stdout) = child.stdout.take() {
+            spawn("fleet-receive", move || receive(stdout, &incoming))?;
+        }
+        Ok(Box::new(Running { child, to }))
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(name.into()).spawn(body)?;
+    Ok(())
+}
+
+/// A child process.
+struct Running {
+    child: Child,
+    to: Sender<ToAgent>,
+}
+
+impl Link for Running {
+    fn send(&mut self, message: &ToAgent) {
+        // If the thread has ended, it has said so.
+        let _ = self.to.send(message.clone());
+    }
+
+    fn close(self: Box<Self>) {
+        let Running { mut child, to } = *self;
+        // The thread that sends ends, and closes the agent's stdin: that ends an agent which waits for orders.
+        drop(to);
+        let until = Instant::now() + TO_END;
+        while matches!(child.try_wait(), Ok(None)) {
+            if Instant::now() >= until {
+                // One that stands still may have a result yet. It keeps that, and ends by itself.
+                return;
+            }
+            thread::sleep(LOOK);
+        }
+    }
+}
+
+/// Writes messages to an agent, until there are no more.
+fn send(mut stdin: ChildStdin, messages: &Receiver<ToAgent>, incoming: &Incoming) {
+    for message in messages {
+        let written = match message::encode(&message, MOST_TO_AGENT) {
+            Ok(bytes) => frame::write(&mut stdin, &bytes).map_err(|e| e.to_string()),
+            Err(e) => Err(e.to_string()),
+        };
+        if let Err(e) = written {
+            incoming.take(Arrival::Gone(format!("can't send to it: {e}")));
+            return;
+        }
+    }
+}
+
+/// Reads an agent's messages, until there are no more.
+fn receive(stdout: ChildStdout, incoming: &Incoming) {
+    let (mut from, mut line) = (BufReader::new(stdout), Vec::new());
+    let why = loop {
+        let read = match frame::read(&mut from, &mut line, MOST_FROM_AGENT) {
+            Ok(Some(read)) => read,
+            Ok(None) => break "it ended".to_owned(),
+            Err(e) => break format!("can't read what it says: {e}"),
+        };
+        let message: Result<FromAgent, _> =
+            read.and_then(|()| message::decode(&line, MOST_FROM_AGENT));
+        let arrival = match message {
+            Ok(message) => Arrival::Message(Box::new(message)),
+            Err(e) => Arrival::Unreadable(e.to_string()),
+        };
+        if !incoming.take(arrival) {
+            return;
+        }
+    };
+    incoming.take(Arrival::Gone(why));
+}
+
+/// Passes on what an agent writes for people. Longer lines are cut.
+fn say(stderr: impl Read, incoming: &Incoming) {
+    let mut from = BufReader::new(stderr);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let mut part = (&mut from).take(MOST_LINE as u64);
+        match part.read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {
+                let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+                if !text.is_empty() && !incoming.take(Arrival::Said(text)) {
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The options of `throng fleet`.
+
+// Doc comments are help texts here: brackets are brackets.
+#![allow(rustdoc::broken_intra_doc_links)]
+
+use super::agents::Agents;
+use crate::cli::EXIT_CODES;
+use clap::ValueEnum;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use throng_fleet::{Allow, OnLoss};
+
+const EXAMPLES: &str = "\
+Examples:
+  throng fleet run --agents local:4 load -c 40k 127.0.0.1:9000
+      Four processes on this machine, 10,000 connections each.
+  throng fleet run --agents ssh:a,b,c load -c 300k 10.0.0.7:9000
+      Three machines, one summary.
+  throng fleet run --agents ssh:a,b --fit hi.toml --output json
+      A scenario file; who has less room gets fewer connections.
+  throng fleet run --agents exec:'ip netns exec a throng agent --stdio' \\
+      --agents exec:'ip netns exec b throng agent --stdio' \\
+      load -c 50k 198.18.0.1:9000
+      Agents that commands start.";
+
+/// Run one load on many machines, with one summary (`throng help fleet`)
+#[derive(clap::Args)]
+#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct Args {
+    /// What to do
+    #[arg(value_name = "WHAT")]
+    pub what: What,
+
+    /// Agents to start: local:N, ssh:HOST[,HOST...] or exec:'COMMAND'; repeatable
+    #[arg(long, value_name = "AGENTS", required = true)]
+    pub agents: Vec<Agents>,
+
+    /// Give connections that one agent has no room for to others
+    #[arg(long)]
+    pub fit: bool,
+
+    /// What happens when an agent is lost during the run
+    #[arg(long, value_name = "WHAT", default_value = "go-on")]
+    pub on_loss: OnLossArg,
+
+    /// Targets that agents on other machines may load (ssh:): ADDRESS[/LENGTH]:PORTS; repeatable [default: those of the
+    /// run]
+    #[arg(long, value_name = "TARGETS")]
+    pub allow: Vec<Allow>,
+
+    /// File whose first line agents ask for that have a --token-file
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// Command line of throng load, http or run, or a scenario file and options of throng run
+    #[arg(
+        value_name = "RUN",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub run: Vec<OsString>,
+}
+
+/// What to do with a fleet.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum What {
+    /// Start agents, run a load, print one summary
+    Run,
+}
+
+/// What happens when an agent is lost.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum OnLossArg {
+    /// The others go on
+    GoOn,
+    /// The others stop, too
+    Stop,
+}
+
+impl From<OnLossArg> for OnLoss {
+    fn from(arg: OnLossArg) -> OnLoss {
+        match arg {
+            OnLossArg::GoOn => OnLoss::GoOn,
+            OnLossArg::Stop => OnLoss::Stop,
+        }
+    }
+}

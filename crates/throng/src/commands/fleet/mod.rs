@@ -1,0 +1,134 @@
+//! `throng fleet`: one load on many machines.
+
+mod agents;
+mod args;
+
+pub(crate) use args::Args;
+
+use super::{http, load, run as run_file};
+use crate::files::token;
+use crate::{Failure, ask, usage};
+use agents::Allowed;
+use clap::FromArgMatches;
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+use throng_core::record::Record;
+use throng_fleet::{Allow, Fleet, Refusal, Terms, conduct, undividable};
+
+/// Runs a load on a fleet. Returns the exit code.
+pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
+    let asked = asked(args, grammar)?;
+    if let Some(option) = asked.report.outputs.iter().find_map(|o| o.only_here()) {
+        return Err(Failure::usage(format!(
+            "{option} is about a run in this process, and a fleet's is in others: leave it out"
+        )));
+    }
+    if !asked.report.dump.is_off() {
+        return Err(Failure::usage(
+            "--dump-one and --dump-all print the traffic of this process, and a fleet's is in others: leave them out",
+        ));
+    }
+    let token = args.token_file.as_deref().map(token).transpose()?;
+    // Whether agents were lost while nobody asked the run to end.
+    let fell_short = Cell::new(false);
+    let latencies = asked.report.latencies.clone();
+    let keys = false;
+    let code = asked.carry_out(
+        keys,
+        |scenario, attached, stop| -> Result<Record, Failure> {
+            let targets: Vec<Allow> = scenario.addresses().into_iter().map(Allow::from).collect();
+            let allowed = Allowed {
+                remote: match args.allow.is_empty() {
+                    true => targets.clone(),
+                    false => args.allow.clone(),
+                },
+                local: targets,
+            };
+            let agents = agents::transports(&args.agents, &allowed)?;
+            undividable(scenario, agents.len()).map_or(Ok(()), |why| Err(Failure::usage(why)))?;
+            let fleet = Fleet {
+                run: unique(),
+                terms: Terms {
+                    scenario: ask::file::text_of_load(scenario)?,
+                    connections: scenario.connections.most(),
+                    fit: args.fit,
+                    on_loss: args.on_loss.into(),
+                    token: token.clone(),
+                    latencies,
+                },
+                agents,
+            };
+            let over = conduct(fleet, &mut attached.observers, stop).map_err(refused)?;
+            fell_short.set(!over.lost.is_empty() && !stop.is_requested());
+            Ok(over.record)
+        },
+    )?;
+    // The others were stopped because of a loss: nobody interrupted the run.
+    Ok(if fell_short.get() { 1 } else { code })
+}
+
+/// The load that the rest of the command line asks for.
+fn asked(args: &Args, grammar: &clap::Command) -> Result<load::Asked, Failure> {
+    let is_command = |word: &OsString| ["load", "http", "run"].iter().any(|name| word == *name);
+    let first = args.run.first().filter(|word| !is_command(word));
+    if let Some(word) = first.filter(|word| !Path::new(word).exists()) {
+        return Err(Failure::usage(format!(
+            "'{}' is neither load, http or run nor a scenario file; write throng fleet run --agents local:4 load -c 1k HOST:PORT",
+            word.display()
+        )));
+    }
+    let program = OsString::from("throng");
+    let file = first.map(|_| OsString::from("run"));
+    let words = std::iter::once(program)
+        .chain(file)
+        .chain(args.run.iter().cloned());
+    let matches = grammar.clone().try_get_matches_from(words);
+    let matches = matches.map_err(|e| Failure::usage(usage::in_one_line(&e)))?;
+    let Some((name, matches)) = matches.subcommand() else {
+        return Err(Failure::usage("nothing to run"));
+    };
+    let print = "--print-scenario runs nothing: leave out what is before it";
+    match name {
+        "load" => match read::<load::Args>(matches)? {
+            args if args.print_scenario => Err(Failure::usage(print)),
+            args => load::asked(&args),
+        },
+        "http" => match read::<http::Args>(matches)? {
+            args if args.print_scenario => Err(Failure::usage(print)),
+            args => http::asked(&args),
+        },
+        _ => match read::<run_file::Args>(matches)? {
+            args if args.print_scenario => Err(Failure::usage(print)),
+            args => run_file::asked(&args),
+        },
+    }
+}
+
+/// The arguments of a subcommand.
+fn read<A: FromArgMatches>(matches: &clap::ArgMatches) -> Result<A, Failure> {
+    A::from_arg_matches(matches).map_err(|e| Failure::usage(usage::in_one_line(&e)))
+}
+
+/// Why nothing was run.
+fn refused(why: Refusal) -> Failure {
+    match why {
+        Refusal::Impossible(lines) => Failure { code: 2, lines },
+        Refusal::Fault(line) => Failure::fault(line),
+        Refusal::Interrupted => Failure {
+            code: 130,
+            lines: vec!["interrupted before anything was opened".into()],
+        },
+    }
+}
+
+/// A name that no other run has.
+fn unique() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let started = since.unwrap_or_default().as_micros();
+    // The process's hasher has a seed from the system.
+    let random = RandomState::new().hash_one(0) as u32;
+    format!("{started:x}-{random:08x}")
+}

@@ -1,0 +1,387 @@
+//! `throng fleet run` and `throng agent`: real processes, one summary.
+
+use crate::common::net::Net;
+use crate::common::process::{Process, Ran};
+use crate::common::{PATIENCE, load, run_words, serve, start_words, stop_serving, words};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use throng_core::summary::Finding;
+
+const THRONG: &str = env!("CARGO_BIN_EXE_throng");
+
+/// The words of a fleet with these agents that runs `run`.
+fn fleet<'a>(agents: &'a [&'a str], run: &'a str) -> Vec<&'a str> {
+    let agents = agents.iter().flat_map(|agents| ["--agents", *agents]);
+    ["fleet", "run"]
+        .into_iter()
+        .chain(agents)
+        .chain(words(run))
+        .collect()
+}
+
+fn start_fleet(net: &Net, agents: &[&str], run: &str) -> Process {
+    start_words(net, &fleet(agents, run))
+}
+
+fn run_fleet(net: &Net, agents: &[&str], run: &str) -> Ran {
+    start_fleet(net, agents, run).wait(PATIENCE)
+}
+
+/// The processes that `process` has started.
+fn children(process: &Process) -> Vec<Pid> {
+    let path = format!("/proc/{0}/task/{0}/children", process.id());
+    let text = std::fs::read_to_string(path).expect("it runs");
+    let pids = text.split_whitespace().filter_map(|pid| pid.parse().ok());
+    pids.filter_map(Pid::from_raw).collect()
+}
+
+/// The finding that an agent was lost: its name, and how many connections it had.
+fn lost(ran: &Ran) -> (String, u64) {
+    let summary = ran.fell_short();
+    let found = summary.findings.iter().find_map(|finding| match finding {
+        Finding::SourceLost {
+            source,
+            connections,
+            ..
+        } => Some((source.clone(), *connections)),
+        _ => None,
+    });
+    found.unwrap_or_else(|| panic!("nobody was lost: {ran}"))
+}
+
+#[test]
+fn four_agents_open_what_was_asked_and_the_server_counts_the_same() {
+    let net = Net::own();
+    let server = serve(&net, "127.0.0.1:9000");
+    let ran = run_fleet(
+        &net,
+        &["local:4"],
+        "load -c 2000 --hold 1s --first-message x --expect peak=2000 --output json 127.0.0.1:9000",
+    );
+    let s = ran.reached();
+    let c = &s.connections;
+    assert_eq!(
+        (c.asked, c.established, c.peak),
+        (Some(2000), 2000, 2000),
+        "{ran}"
+    );
+    let agents: Vec<_> = s
+        .sources
+        .iter()
+        .map(|s| (s.agent.as_deref(), s.peak))
+        .collect();
+    let expected = ["local-1", "local-2", "local-3", "local-4"].map(|name| (Some(name), 500));
+    assert_eq!(agents, expected, "{ran}");
+    assert!(
+        ran.stderr.contains("4 agents, clocks compared to within"),
+        "{ran}"
+    );
+    let server = stop_serving(server);
+    assert_eq!(server.connections.accepted, Some(2000));
+    assert_eq!(server.traffic.bytes_received, 2000);
+}
+
+#[test]
+fn a_fleet_sends_what_one_process_with_the_same_seed_sends() {
+    let net = Net::own();
+    let server = serve(&net, "--mode echo 127.0.0.1:9000");
+    let first = r"'\{connection.uid}\n'";
+    let asked = format!(
+        "-c 101 -e --first-message {first} -m 0123456789 -n 1000 --rate 2k --latency-echo --seed 7 127.0.0.1:9000"
+    );
+    let one = load(&net, &asked);
+    let fleet = run_fleet(&net, &["local:3"], &format!("load --output json {asked}"));
+    let (a, b) = (one.reached(), fleet.reached());
+    assert_eq!(b.sources.len(), 3, "{fleet}");
+    assert_eq!(
+        a.connections.established, b.connections.established,
+        "{fleet}"
+    );
+    // Numbers of connections have one, two and three digits: each is somebody's.
+    assert_eq!(a.traffic.bytes_sent, b.traffic.bytes_sent, "{one}{fleet}");
+    assert_eq!(a.traffic.messages_sent, 1000, "{one}");
+    assert_eq!(b.traffic.messages_sent, 1000, "{fleet}");
+    let answers = |s: &throng_core::summary::Summary| s.latency.response.map(|r| r.count);
+    assert_eq!(
+        (answers(&a), answers(&b)),
+        (Some(1000), Some(1000)),
+        "{fleet}"
+    );
+    drop(server);
+}
+
+#[test]
+fn a_lost_agent_is_named_with_what_it_had_and_the_run_falls_short() {
+    for (on_loss, hold) in [("stop", "1m"), ("go-on", "4s")] {
+        let net = Net::own();
+        let server = serve(&net, "127.0.0.1:9000");
+        let run =
+            format!("--on-loss {on_loss} load -c 300 --hold {hold} --output json 127.0.0.1:9000");
+        let fleet = start_fleet(&net, &["local:3"], &run);
+        fleet.wait_for_stderr("holding");
+        let agents = children(&fleet);
+        assert_eq!(agents.len(), 3, "{agents:?}");
+        kill_process(agents[1], Signal::KILL).expect("it runs");
+        let ran = fleet.wait(PATIENCE);
+        let (agent, connections) = lost(&ran);
+        assert!(agent.starts_with("local-"), "{ran}");
+        assert_eq!(connections, 100, "{ran}");
+        let summary = ran.summary();
+        let incomplete = summary.sources.iter().filter(|s| !s.complete);
+        assert_eq!(incomplete.count(), 1, "{ran}");
+        assert_eq!(summary.connections.asked, Some(300), "{ran}");
+        assert!(
+            ran.stderr.contains("is lost, with 100 connections"),
+            "{ran}"
+        );
+        drop(server);
+    }
+}
+
+#[test]
+fn a_limit_of_one_agent_refuses_the_run_and_fit_shifts_connections() {
+    let net = Net::own();
+    let server = serve(&net, "127.0.0.1:9000");
+    let small = format!("exec:prlimit --nofile=100:100 {THRONG} agent --stdio");
+    let agents = [small.as_str(), "local:1"];
+    let run = "load -c 400 --engine epoll --hold 1s --output json 127.0.0.1:9000";
+    let ran = run_fleet(&net, &agents, run);
+    assert_eq!(ran.code, 2, "{ran}");
+    assert!(
+        ran.stdout.is_empty() && ran.stderr.contains("exec-1: open files"),
+        "{ran}"
+    );
+    assert!(ran.stderr.contains("--fit"), "{ran}");
+    let ran = run_fleet(&net, &agents, &format!("--fit {run}"));
+    let s = ran.reached();
+    let asked: Vec<_> = s.sources.iter().filter_map(|s| s.asked).collect();
+    assert_eq!(asked.iter().sum::<u64>(), 400, "{ran}");
+    assert!(asked[0] > 30 && asked[0] < 100, "{ran}");
+    assert!(ran.stderr.contains("shares by what fits: exec-1 "), "{ran}");
+    drop(server);
+}
+
+#[test]
+fn what_an_agent_does_not_allow_is_refused_before_anything_is_opened() {
+    let net = Net::own();
+    net.shell("ip addr add 10.9.9.9/32 dev lo");
+    let server = serve(&net, "10.9.9.9:9000");
+    let directory = tempfile::tempdir().unwrap();
+    let token = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (right, wrong) = (token("right", "secret\n"), token("wrong", "guess\n"));
+    let log = directory.path().join("log");
+    let agent = format!("exec:{THRONG} agent --stdio --log {}", log.display());
+    let allowed = format!("{agent} --allow 10.9.0.0/16:9000");
+    for (agent, run, why) in [
+        (agent.clone(), "", "10.9.9.9:9000 is not among the targets"),
+        (
+            format!("{agent} --allow 10.9.9.9:9001"),
+            "",
+            "10.9.9.9:9000 is not among the targets",
+        ),
+        (
+            format!("{allowed} --max-connections 9"),
+            "",
+            "--max-connections of this agent allows 9",
+        ),
+        (
+            format!("{allowed} --max-rate 5"),
+            "-m x -r 1",
+            "10/s messages, and --max-rate",
+        ),
+        (
+            format!("{allowed} --token-file {right}"),
+            "",
+            "the token is missing or wrong",
+        ),
+    ] {
+        let run = format!("--token-file {wrong} load -c 10 --hold 100ms {run} 10.9.9.9:9000");
+        let ran = run_fleet(&net, &[&agent], &run);
+        assert_eq!(ran.code, 2, "{ran}");
+        assert!(
+            ran.stdout.is_empty() && ran.stderr.contains(why),
+            "{why}: {ran}"
+        );
+        let logged = std::fs::read_to_string(&log).unwrap();
+        assert!(logged.contains(why), "{logged}");
+    }
+    let right = format!("--token-file {right} load -c 10 --hold 100ms --output json 10.9.9.9:9000");
+    let agent = format!(
+        "{allowed} --token-file {}",
+        directory.path().join("right").display()
+    );
+    run_fleet(&net, &[&agent], &right).reached();
+    assert_eq!(stop_serving(server).connections.accepted, Some(10));
+}
+
+#[test]
+fn agents_of_another_version_and_those_that_are_none_are_told() {
+    let net = Net::own();
+    let server = serve(&net, "127.0.0.1:9000");
+    // It answers the first message as a later version would.
+    let other = r#"exec:python3 -u -c 'import sys, json; run = json.loads(sys.stdin.readline())["run"]; facts = dict(tool="x", host="", machine="", network="", kernel="", cores=1); print(json.dumps(dict(run=run, report=dict(kind="hello", version=2, facts=facts)))); sys.stdin.read()'"#;
+    for (agent, code, why) in [
+        (
+            other,
+            2,
+            "exec-1 speaks version 2 of the fleet's protocol, and this throng version 1",
+        ),
+        ("exec:false", 1, "exec-1: it ended"),
+        ("exec:echo hello", 1, "exec-1: refused: not a message"),
+        ("exec:no-such-program", 1, "exec-1: "),
+    ] {
+        let ran = run_fleet(
+            &net,
+            &[agent, "local:1"],
+            "load -c 10 --hold 100ms 127.0.0.1:9000",
+        );
+        assert!(ran.stderr.contains(why), "{why}: {ran}");
+        assert!(ran.code == code && ran.stdout.is_empty(), "{ran}");
+    }
+    drop(server);
+}
+
+#[test]
+fn a_message_that_is_too_long_is_refused_and_the_next_one_answered() {
+    let mut agent = Net::host()
+        .command(THRONG)
+        .args(["agent", "--stdio"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut orders = agent.stdin.take().unwrap();
+    let mut reports = BufReader::new(agent.stdout.take().unwrap()).lines();
+    let mut report = |kind: &str| loop {
+        let line = reports.next().expect("it answers").unwrap();
+        if line.contains(&format!(r#""kind":"{kind}""#)) {
+            return line;
+        }
+    };
+    let order = |text: &str| format!(r#"{{"run":"r","order":{{{text}}}}}"#) + "\n";
+    let hello = order(r#""kind":"hello","version":1,"agent":"a","token":null"#);
+    orders.write_all(hello.as_bytes()).unwrap();
+    assert!(report("hello").contains(r#""version":1"#));
+    orders.write_all(&vec![b'x'; 9 << 20]).unwrap();
+    orders.write_all(b"\n").unwrap();
+    assert!(report("refused").contains("more than 8388608 bytes"));
+    orders
+        .write_all(order(r#""kind":"explode""#).as_bytes())
+        .unwrap();
+    assert!(report("refused").contains("not a message"));
+    orders
+        .write_all(order(r#""kind":"ping","number":3"#).as_bytes())
+        .unwrap();
+    assert!(report("pong").contains(r#""number":3"#));
+    // Without a coordinator it ends.
+    drop(orders);
+    assert_eq!(agent.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn ctrl_c_stops_all_agents_and_the_summary_has_what_they_did() {
+    let net = Net::own();
+    let server = serve(&net, "127.0.0.1:9000");
+    let fleet = start_fleet(
+        &net,
+        &["local:2"],
+        "load -c 200 --hold 1m --output json 127.0.0.1:9000",
+    );
+    fleet.wait_for_stderr("holding");
+    fleet.signal(Signal::INT);
+    let ran = fleet.wait(PATIENCE);
+    let s = ran.summary();
+    assert_eq!(ran.code, 130, "{ran}");
+    assert_eq!(
+        (s.connections.established, s.sources.len()),
+        (200, 2),
+        "{ran}"
+    );
+    assert!(
+        s.interrupted && s.sources.iter().all(|s| s.complete),
+        "{ran}"
+    );
+    drop(server);
+}
+
+#[test]
+fn an_agent_whose_coordinator_dies_keeps_its_result() {
+    let net = Net::own();
+    let server = serve(&net, "127.0.0.1:9000");
+    let directory = tempfile::tempdir().unwrap();
+    let agent = format!(
+        "exec:{THRONG} agent --stdio --alone-for 1s --keep {}",
+        directory.path().display()
+    );
+    let fleet = start_fleet(&net, &[&agent], "load -c 50 --hold 1m 127.0.0.1:9000");
+    fleet.wait_for_stderr("holding");
+    fleet.signal(Signal::KILL);
+    let until = Instant::now() + PATIENCE;
+    let kept = loop {
+        let mut entries = std::fs::read_dir(directory.path()).unwrap();
+        let json = entries.find_map(|e| Some(e.ok()?.path()).filter(|p| is_result(p)));
+        if let Some(path) = json {
+            break path;
+        }
+        assert!(Instant::now() < until, "nothing is kept");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let merged = run_words(&net, &["merge", "--output", "json", kept.to_str().unwrap()]);
+    assert_eq!(merged.summary().connections.established, 50, "{merged}");
+    // It has closed all.
+    stop_serving(server);
+}
+
+fn is_result(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "json")
+}
+
+#[test]
+fn what_a_fleet_cannot_do_is_refused_in_one_line() {
+    let net = Net::host();
+    for (words, why) in [
+        (
+            "fleet run --agents local:0 load -c 9 127.0.0.1:9",
+            "a number from 1 to 256",
+        ),
+        (
+            "fleet run --agents here load -c 9 127.0.0.1:9",
+            "local:4, ssh:HOST,HOST",
+        ),
+        (
+            "fleet run --agents local:2 load -c 1 127.0.0.1:9",
+            "1 connection for 2 agents",
+        ),
+        ("fleet run --agents local:2 load -c 9 --self", "--self"),
+        (
+            "fleet run --agents local:2 load -c max 127.0.0.1:9",
+            "-c max",
+        ),
+        (
+            "fleet run --agents local:2 load -c 9 -d 127.0.0.1:9",
+            "--dump-one",
+        ),
+        (
+            "fleet run --agents local:2 lod -c 9 127.0.0.1:9",
+            "'lod' is neither",
+        ),
+        (
+            "fleet run --agents local:2 load --no-such 127.0.0.1:9",
+            "--no-such",
+        ),
+        ("agent --stdio --allow nobody", "10.0.0.0/8:9000-9010"),
+    ] {
+        let ran = run_words(&net, &crate::common::words(words));
+        assert!(ran.code == 2 && ran.stdout.is_empty(), "{ran}");
+        assert!(ran.stderr.contains(why), "{why}: {ran}");
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran}");
+    }
+}
