@@ -315,23 +315,37 @@ fn connections(targets: &[SocketAddr]) -> io::Result<Vec<Target>> {
     // Our ends of a few connections, with the target of each.
     let mut samples: HashMap<SocketAddr, usize> = HashMap::new();
     let mut sampled = vec![0; targets.len()];
+    // Our ends of those that are sent again, with the target of each.
+    let mut resent = HashMap::new();
     let mut diag = SockDiag::open()?;
     let begun = begun(&mut diag)?;
-    each(&mut diag, connected(), |socket| {
-        let (ours, peer) = ends(socket);
-        let Some(&place) = places.get(&peer) else {
-            return;
-        };
-        let target = &mut all[place];
-        target.established += 1;
-        let resent = matches!(socket.timer, Some(Timer::Retransmit(_, n)) if n >= RESENT);
-        match begun.contains(&ours) {
+    for family in [AF_INET, AF_INET6] {
+        diag.each_with_room(family, connected(), |socket, room| {
+            let (ours, peer) = ends(socket);
+            let Some(&place) = places.get(&peer) else {
+                return;
+            };
+            let target = &mut all[place];
+            target.established += 1;
+            let is_resent = matches!(socket.timer, Some(Timer::Retransmit(_, n)) if n >= RESENT);
+            if begun.contains(&ours) {
+                target.unfinished += 1;
+            } else if is_resent {
+                // The first byte that is acknowledged is the SYN.
+                target.heard_before += u64::from(room.is_some_and(|room| room.acknowledged > 1));
+                resent.insert(ours, peer);
+            }
+            if sampled[place] < SAMPLES {
+                sampled[place] += 1;
+                samples.insert(ours, place);
+            }
+        })?;
+    }
+    without_far_end(&mut diag, &mut resent, |target, is_without| {
+        let target = &mut all[places[&target]];
+        match is_without {
             true => target.unfinished += 1,
-            false => target.unacknowledged += u64::from(resent),
-        }
-        if sampled[place] < SAMPLES {
-            sampled[place] += 1;
-            samples.insert(ours, place);
+            false => target.unacknowledged += 1,
         }
     })?;
     let states = connected() | StateFlags::FIN_WAIT1 | StateFlags::FIN_WAIT2;
@@ -361,6 +375,65 @@ fn connections(targets: &[SocketAddr]) -> io::Result<Vec<Target>> {
         target.served = at.and_then(|at| served.get(&at).copied());
     }
     Ok(all)
+}
+
+/// Of connections of this namespace with these near ends, on which the peer acknowledges nothing, those whose handshake their server's
+/// kernel has not completed, where it is in this namespace, too: it waits for the end of the handshake, or keeps nothing of it, as
+/// with SYN cookies. It drops the ends of handshakes while the accept queue is full.
+///
+/// # Errors
+/// The kernel does not list its sockets (`NETLINK_SOCK_DIAG`).
+pub fn unfinished(
+    targets: &[SocketAddr],
+    near: impl Fn(&SocketAddr) -> bool,
+) -> io::Result<HashSet<SocketAddr>> {
+    let targets: HashSet<SocketAddr> = targets.iter().map(|t| plain(destination(*t))).collect();
+    let mut diag = SockDiag::open()?;
+    let mut found = begun(&mut diag)?;
+    let mut asked = HashMap::new();
+    each(&mut diag, connected(), |socket| {
+        let (ours, peer) = ends(socket);
+        if targets.contains(&peer) && near(&ours) && !found.contains(&ours) {
+            asked.insert(ours, peer);
+        }
+    })?;
+    without_far_end(&mut diag, &mut asked, |_, _| {})?;
+    found.extend(asked.into_keys());
+    Ok(found)
+}
+
+/// Leaves those connections in `near` (near ends, each with its target) that have no other end in this namespace, although the
+/// target's connections end here. Calls `visit` for each of all with its target, and whether it is left.
+fn without_far_end(
+    diag: &mut SockDiag,
+    near: &mut HashMap<SocketAddr, SocketAddr>,
+    mut visit: impl FnMut(SocketAddr, bool),
+) -> io::Result<()> {
+    if near.is_empty() {
+        return Ok(());
+    }
+    let targets: HashSet<SocketAddr> = near.values().copied().collect();
+    let (mut served, mut with) = (HashSet::new(), HashSet::new());
+    let states = connected()
+        | StateFlags::FIN_WAIT1
+        | StateFlags::FIN_WAIT2
+        | StateFlags::CLOSING
+        | StateFlags::LAST_ACK;
+    each(diag, states, |socket| {
+        let (ours, peer) = ends(socket);
+        if targets.contains(&ours) {
+            served.insert(ours);
+        }
+        if near.contains_key(&peer) {
+            with.insert(peer);
+        }
+    })?;
+    near.retain(|end, target| {
+        let is_without = served.contains(target) && !with.contains(end);
+        visit(*target, is_without);
+        is_without
+    });
+    Ok(())
 }
 
 /// The clients' ends of connections whose handshake has not ended at the server's end, in this namespace.
@@ -452,6 +525,61 @@ mod tests {
         );
         drop(closed);
         assert_eq!((found(false).0, found(true).0), (0, 1));
+    }
+
+    #[test]
+    fn a_handshake_of_which_the_server_keeps_nothing_is_unfinished_and_a_silent_path_is_not() {
+        let test = "serving::tests::a_handshake_of_which_the_server_keeps_nothing_is_unfinished_and_a_silent_path_is_not";
+        if !inside(
+            test,
+            "sysctl -qw net.core.somaxconn=1 net.ipv4.tcp_syncookies=2",
+        ) {
+            return;
+        }
+        // All handshakes are answered with cookies. The ends of three are lost, and then the accept queue, which has room for two, is
+        // full.
+        let listener = TcpListener::bind("0.0.0.0:4000").unwrap();
+        let targets = ["127.0.0.1:4000".parse().unwrap()];
+        let connect = |n| (0..n).map(|_| TcpStream::connect(targets[0]).unwrap());
+        shell(
+            "nft 'table ip t { chain o { type filter hook output priority 0;
+             tcp dport 4000 tcp flags & (fin|syn|rst|ack) == ack drop; }; }'",
+        );
+        let mut all: Vec<_> = connect(3).collect();
+        shell("nft flush ruleset");
+        all.extend(connect(2));
+        for client in &mut all {
+            client.write_all(b"hello").unwrap();
+        }
+        let until = Instant::now() + Duration::from_secs(20);
+        let (seen, stuck) = loop {
+            let seen = connections(&targets).unwrap().remove(0);
+            let stuck = stuck(&targets).unwrap().waiting;
+            if seen.unfinished > 0 || Instant::now() > until {
+                break (seen, stuck);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        assert_eq!((seen.unfinished, seen.unacknowledged), (3, 0), "{seen:?}");
+        let ends = unfinished(&targets, |near| stuck.contains_key(near)).unwrap();
+        assert_eq!(ends.len(), 3);
+        // What an accepted one sends is lost: its other end is there.
+        shell(
+            "nft 'table ip t { chain o { type filter hook output priority 0; tcp dport 4000 drop; }; }'",
+        );
+        let (_accepted, peer) = listener.accept().unwrap();
+        let mut talks = all
+            .iter()
+            .find(|client| client.local_addr().unwrap() == peer)
+            .unwrap();
+        talks.write_all(b"hello").unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        while !super::stuck(&targets).unwrap().waiting.contains_key(&peer) {
+            assert!(Instant::now() < until);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let seen = connections(&targets).unwrap().remove(0);
+        assert_eq!((seen.unfinished, seen.unacknowledged), (3, 1), "{seen:?}");
     }
 
     #[test]

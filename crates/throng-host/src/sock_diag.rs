@@ -43,7 +43,7 @@ pub(crate) fn socket_id(addr: SocketAddr) -> SocketId {
     }
 }
 
-/// What a peer has room for.
+/// What a peer has room for, and what it has got.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room {
     /// The window that it announced, bytes.
@@ -52,6 +52,8 @@ pub(crate) struct Room {
     pub segment: u32,
     /// Probes of its window that were not answered.
     pub probes: u8,
+    /// Bytes that it has acknowledged in all, the SYN among them (Linux 4.1); 0 if the kernel does not say.
+    pub acknowledged: u64,
 }
 
 impl Room {
@@ -62,6 +64,10 @@ impl Room {
             window: number(offset_of!(tcp_info, tcpi_snd_wnd))?,
             segment: number(offset_of!(tcp_info, tcpi_snd_mss))?,
             probes: *info.get(offset_of!(tcp_info, tcpi_probes))?,
+            acknowledged: info
+                .get(offset_of!(tcp_info, tcpi_bytes_acked)..)
+                .and_then(|rest| Some(u64::from_ne_bytes(*rest.first_chunk()?)))
+                .unwrap_or_default(),
         })
     }
 }

@@ -67,10 +67,12 @@ pub struct Target {
     pub tuples_in_use: u64,
     /// Connections from this machine to it that are established.
     pub established: u64,
-    /// How many of those wait for the end of their handshake at the server's end, on this machine: its kernel has dropped it.
+    /// How many of those the server's kernel, on this machine, has not established: it has dropped the end of their handshake.
     pub unfinished: u64,
     /// How many of the others have sent data again, more than once, and not received an acknowledgement yet.
     pub unacknowledged: u64,
+    /// On how many of those that sent again the peer had acknowledged data before: it did have the connection.
+    pub heard_before: u64,
     /// Where its connections end on this machine: the address itself, or another one if destination NAT leads there.
     /// `None` if they end elsewhere, or if that is unknown.
     pub served_at: Option<SocketAddr>,
@@ -92,6 +94,7 @@ impl Target {
             established: 0,
             unfinished: 0,
             unacknowledged: 0,
+            heard_before: 0,
             served_at: None,
             served: None,
             listeners: Vec::new(),
@@ -181,7 +184,7 @@ pub struct HalfOpen {
 pub struct Undelivered {
     /// Connections whose peer acknowledged nothing, although data was sent to it again.
     pub unacknowledged: u64,
-    /// For how many of those the server's kernel, on this machine, still waited for the end of the handshake.
+    /// For how many of those the server's kernel, on this machine, had not completed the handshake: it had dropped its end.
     #[serde(default)]
     pub unfinished: u64,
     /// Connections whose peer had no room for more (a window of zero), and got none while throng waited.

@@ -174,17 +174,27 @@ fn silence(e: &Evidence) -> Option<Diagnosis> {
     let silent =
         |t: &&Target| t.unacknowledged >= FEW && t.unacknowledged * SILENT_PART >= t.established;
     let t = e.targets.iter().find(silent)?;
+    // A server elsewhere whose accept queue is full never had them: its kernel drops the end of their handshakes.
+    let certain = t.served_at.is_some() || t.heard_before >= FEW;
+    let path = "Look at the path: a link that is down, a firewall or NAT that forgot its connections, an address that moved (ip neigh), a machine that hangs.";
     Some(Diagnosis {
         limit: LimitKind::Path,
         allows: None,
-        certain: true,
+        certain,
         what: format!(
-            "nothing comes back from {} any more: {} of {} established connections retransmit without an acknowledgement",
+            "{}nothing comes back from {}{}: {} of {} established connections retransmit without an acknowledgement",
+            if certain { "" } else { "perhaps the path: " },
             t.address,
+            if certain { " any more" } else { "" },
             number(t.unacknowledged),
             number(t.established)
         ),
-        remedy: "Look at the path: a link that is down, a firewall or NAT that forgot its connections, an address that moved (ip neigh), a machine that hangs.".into(),
+        remedy: match certain {
+            true => path.into(),
+            false => format!(
+                "{path} A server whose accept queue is full looks the same: it drops the end of handshakes (nstat TcpExtListenOverflows there)."
+            ),
+        },
     })
 }
 

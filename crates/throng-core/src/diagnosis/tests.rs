@@ -138,6 +138,12 @@ fn a_guess_that_what_is_known_contradicts_is_not_made() {
 fn established_connections_that_are_not_acknowledged_show_a_silent_path() {
     let mut e = with_failures(stopped_at(1013), FailCause::TimedOut, 5);
     e.targets[0].established = 1013;
+    e.targets[0].unacknowledged = 500;
+    // It may be a full accept queue elsewhere.
+    let first = &diagnose(&e)[0];
+    assert_eq!((first.limit, first.certain), (LimitKind::Path, false));
+    assert!(first.remedy.contains("accept queue"));
+    e.targets[0].heard_before = 3;
     for (unacknowledged, silent) in [(0, false), (3, false), (202, false), (203, true)] {
         e.targets[0].unacknowledged = unacknowledged;
         let named = certain(&e) == [LimitKind::Path];

@@ -1,7 +1,7 @@
 //! Gathers the evidence of a run that stopped short, while its connections are still open.
 
 use crate::kernel_counts::KernelCounter;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use throng_core::capacity::{self, LimitKind};
@@ -207,6 +207,12 @@ impl<'a> Before<'a> {
     /// Connections to targets that deliver nothing, of whichever program.
     pub fn stuck(&self) -> serving::Stuck {
         serving::stuck(&self.targets).unwrap_or_default()
+    }
+
+    /// The near ends of those in `stuck` whose handshake their server's kernel, on this machine, has not completed.
+    pub fn unfinished(&self, stuck: &serving::Stuck) -> HashSet<SocketAddr> {
+        let near = |end: &SocketAddr| stuck.waiting.contains_key(end);
+        serving::unfinished(&self.targets, near).unwrap_or_default()
     }
 
     /// What was sent to the targets and not read yet, by whichever program.

@@ -160,7 +160,7 @@ impl fmt::Display for Finding {
                 let silent = all.unacknowledged.saturating_sub(all.unfinished);
                 let dead = (silent > 0).then(|| {
                     format!(
-                        "{}: the peer acknowledged nothing more, although it was sent to again and again (look at filters, routes, and the peer's machine)",
+                        "{}: the peer acknowledged nothing more, although it was sent to again and again (look at filters, routes, the peer's machine, and whether its accept queue is full)",
                         things(silent, "connection")
                     )
                 });

@@ -122,7 +122,7 @@ impl Run<'_> {
         // The end of a handshake that a server's full queue dropped is one of those that are sent again and again.
         let unfinished = match found.waiting.is_empty() {
             true => HashSet::new(),
-            false => self.before.half_open(false).unfinished,
+            false => self.before.unfinished(&found),
         };
         Stuck {
             since: at,
@@ -146,7 +146,7 @@ pub(super) struct Stuck {
     /// How many connections to the targets other programs have. Whose those are that deliver nothing is not visible.
     others: u64,
     waiting: HashMap<SocketAddr, Waiting>,
-    /// The near ends of connections for which their server's kernel, on this machine, waits for the end of the handshake.
+    /// The near ends of connections whose handshake their server's kernel, on this machine, has not completed.
     unfinished: HashSet<SocketAddr>,
 }
 
