@@ -2,7 +2,8 @@
 //! [`capacity`], [`plan`]), what is sent and when ([`payload`], [`protocol`], [`pacing`], [`wheel`]), what a connection
 //! does ([`behaviour`]) on which event loop ([`engine`]), what was counted ([`stats`]), why a run got no further
 //! ([`diagnosis`]) and what is reported at the end ([`summary`]). [`tune`] is what a system should be set to,
-//! [`experiment`] what several runs say together, [`probe`] what stands between two ends.
+//! [`experiment`] what several runs say together, [`probe`] what stands between two ends,
+//! [`lab`] several hosts on one machine.
 //!
 //! Nothing here opens a socket, reads a file or a clock, or starts a thread: time is an argument
 //! and bytes are slices, so that everything is tested without I/O and drives every engine alike.
@@ -18,6 +19,7 @@ pub mod expect;
 pub mod experiment;
 pub mod host;
 pub mod human;
+pub mod lab;
 pub mod maximum;
 pub mod metrics;
 pub mod nearest;

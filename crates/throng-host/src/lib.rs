@@ -29,6 +29,7 @@ pub mod kernel;
 pub mod kernel_log;
 pub mod left_over;
 pub mod limits;
+pub mod links;
 pub mod listen;
 pub mod listeners;
 pub mod lock;

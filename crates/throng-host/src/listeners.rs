@@ -1,6 +1,7 @@
 //! The TCP sockets that listen in this network namespace, and the processes that own them.
 
 use std::collections::HashSet;
+use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -75,6 +76,17 @@ fn first(wanted: impl Fn(&Listening) -> bool) -> io::Result<Option<Listener>> {
         processes: processes.remove(&found.inode).unwrap_or_default(),
         ..found.listener
     }))
+}
+
+/// Whether a TCP socket listens in the network namespace of the process `pid`. False if it has ended.
+pub fn any_of(pid: u32) -> bool {
+    // proc_net_tcp: the fourth field is the state, TCP_LISTEN is 0A.
+    let listens = |file: &str| {
+        let text = fs::read_to_string(format!("/proc/{pid}/net/{file}")).unwrap_or_default();
+        text.lines()
+            .any(|line| line.split_whitespace().nth(3) == Some("0A"))
+    };
+    listens("tcp") || listens("tcp6")
 }
 
 impl Listening {

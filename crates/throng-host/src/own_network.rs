@@ -1,24 +1,12 @@
 //! A network namespace for this process and those that it starts, with settings of its own. The kernel removes it with the last
 //! process in it, so there is nothing to restore.
 
-use netlink_sys::Socket;
-use netlink_sys::protocols::NETLINK_ROUTE;
-use nix::sched::{CloneFlags, unshare};
+use crate::links::Links;
+use nix::sched::{CloneFlags, setns, unshare};
 use rustix::process::{getegid, geteuid};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-
-/// The index of `lo`, the first interface of each namespace (LOOPBACK_IFINDEX).
-const LO: u32 = 1;
-/// RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, NLMSG_ERROR and IFF_UP (linux/rtnetlink.h, linux/netlink.h, linux/if.h).
-const NEW_LINK: u16 = 16;
-const REQUEST_WITH_ACK: u16 = 0x1 | 0x4;
-const ERROR: u16 = 2;
-const UP: u32 = 0x1;
-/// The lengths of the header of a netlink message and of `struct ifinfomsg`.
-const HEADER: u32 = 16;
-const IFINFO: u32 = 16;
 
 /// Moves this process into a new network namespace, in which `lo` is up. A user that is not root becomes root in a user
 /// namespace for that.
@@ -47,7 +35,31 @@ pub fn enter() -> Result<(), String> {
                 .map_err(|e| format!("/proc/self/{file}: {e}"))?;
         }
     }
-    bring_up(LO).map_err(|e| format!("the network namespace's lo can't be brought up: {e}"))
+    let up = Links::open().and_then(|mut links| links.bring_up("lo"));
+    up.map_err(|e| format!("the network namespace's lo can't be brought up: {e}"))
+}
+
+/// Moves this process into the network namespace of the process `pid`, and into its user namespace, if that is another one.
+///
+/// Call it before any other thread is started.
+///
+/// # Errors
+/// What the kernel refuses, and why, in one line.
+pub fn join(pid: u32) -> Result<(), String> {
+    let open = |kind: &str| {
+        let path = format!("/proc/{pid}/ns/{kind}");
+        fs::File::open(&path).map_err(|e| format!("{path}: {e}"))
+    };
+    let refused = |e| format!("this process may not enter the namespace of process {pid}: {e}");
+    // A process can't enter the user namespace that it is in.
+    let same = |kind: &str| {
+        let of = |who: &str| fs::read_link(format!("/proc/{who}/ns/{kind}")).ok();
+        of("self") == of(&pid.to_string())
+    };
+    if !same("user") {
+        setns(open("user")?, CloneFlags::CLONE_NEWUSER).map_err(refused)?;
+    }
+    setns(open("net")?, CloneFlags::CLONE_NEWNET).map_err(refused)
 }
 
 /// Sets a sysctl, such as `net.core.somaxconn`, in the network namespace that [`enter`] made.
@@ -66,33 +78,6 @@ pub fn set(name: &str, value: &str) -> Result<(), String> {
         }
         _ => format!("{name}={value}: {e}"),
     })
-}
-
-/// Sets IFF_UP of an interface (rtnetlink(7)).
-fn bring_up(index: u32) -> io::Result<()> {
-    let mut message = Vec::new();
-    message.extend((HEADER + IFINFO).to_ne_bytes());
-    message.extend(NEW_LINK.to_ne_bytes());
-    message.extend(REQUEST_WITH_ACK.to_ne_bytes());
-    // Sequence number and port.
-    message.extend([0; 8]);
-    // struct ifinfomsg: family and type, index, flags, which of them change.
-    message.extend([0; 4]);
-    message.extend(index.to_ne_bytes());
-    message.extend(UP.to_ne_bytes());
-    message.extend(UP.to_ne_bytes());
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    socket.send(&message, 0)?;
-    let (answer, _) = socket.recv_from_full()?;
-    // struct nlmsgerr: 0, or an error number below 0.
-    let kind = answer.get(4..6).and_then(|b| b.try_into().ok());
-    let error = answer.get(16..20).and_then(|b| b.try_into().ok());
-    match (kind.map(u16::from_ne_bytes), error.map(i32::from_ne_bytes)) {
-        (Some(ERROR), Some(0)) => Ok(()),
-        (Some(ERROR), Some(error)) => Err(io::Error::from_raw_os_error(error.saturating_neg())),
-        _ => Err(io::ErrorKind::InvalidData.into()),
-    }
 }
 
 #[cfg(test)]

@@ -44,6 +44,11 @@ impl Supervised {
         Ok(Supervised { supervisor, orders })
     }
 
+    /// The process of the supervisor.
+    pub fn id(&self) -> u32 {
+        self.supervisor.id()
+    }
+
     /// The streams of the supervisor, for those that are pipes.
     pub fn supervisor(&mut self) -> &mut Child {
         &mut self.supervisor

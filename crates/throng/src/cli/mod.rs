@@ -29,6 +29,6 @@ pub(crate) use messages::{EXPRESSIONS, MessageArgs, MessageSource, When};
 pub(crate) use output::{Common, DETAILS, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm};
 pub(crate) use protocol::{HttpOptions, ProtocolArgs};
 pub(crate) use route::{ProxyVersion, ResolveArg, RouteArgs};
-pub(crate) use serve::ServeArgs;
+pub(crate) use serve::{ServeArgs, mode as serve_mode};
 pub(crate) use sockets::{SocketArgs, Switch};
 pub(crate) use tls::TlsServerArgs;

@@ -117,7 +117,7 @@ pub(crate) struct ServeArgs {
 }
 
 /// The modes that protocols register.
-fn mode() -> impl TypedValueParser<Value = ServeMode> {
+pub(crate) fn mode() -> impl TypedValueParser<Value = ServeMode> {
     let value = |mode: &ServeMode| PossibleValue::new(mode.name()).help(mode.about());
     PossibleValuesParser::new(ServeMode::ALL.iter().map(value))
         .try_map(|name| ServeMode::named(&name).ok_or("no such mode"))

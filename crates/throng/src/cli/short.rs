@@ -17,7 +17,7 @@ struct Short {
 }
 
 /// The one list of what is common. Subcommands that are not in it have few options: their help is short by itself.
-const COMMON: [Short; 15] = [
+const COMMON: &[Short] = &[
     Short {
         name: "load",
         options: &[
@@ -224,6 +224,15 @@ const COMMON: [Short; 15] = [
         topics: &["probe"],
     },
     Short {
+        name: "lab",
+        options: &["serve", "start", "rate-limit", "loss", "on"],
+        example: (
+            "throng lab 8 --serve echo -- load {server}:9000",
+            "hosts and a server on this machine",
+        ),
+        topics: &["lab", "limits"],
+    },
+    Short {
         name: "merge",
         options: &[],
         example: ("throng merge a.json b.json", "one summary of two runs"),
@@ -258,7 +267,7 @@ const COMMON: [Short; 15] = [
 /// `command` with the short help in place of the full one. Its subcommands have been built.
 pub(crate) fn with_short_help(mut command: Command) -> Command {
     command.build();
-    for short in &COMMON {
+    for short in COMMON {
         command = command.mut_subcommand(short.name, |subcommand| {
             let text = short.drawn(&subcommand, page::columns());
             subcommand.override_help(text)
@@ -406,7 +415,7 @@ mod tests {
     fn the_short_help_is_one_screen_and_says_where_the_rest_is() {
         let mut all = command();
         all.build();
-        for short in &COMMON {
+        for short in COMMON {
             let subcommand = all.find_subcommand(short.name).expect("a subcommand");
             let text = short.drawn(subcommand, 80);
             assert!(

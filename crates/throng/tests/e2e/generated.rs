@@ -5,7 +5,7 @@ use crate::common::run;
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-const SUBCOMMANDS: [&str; 18] = [
+const SUBCOMMANDS: [&str; 19] = [
     "load",
     "http",
     "serve",
@@ -21,6 +21,7 @@ const SUBCOMMANDS: [&str; 18] = [
     "worklog",
     "sweep",
     "probe",
+    "lab",
     "completions",
     "man",
     "help",
@@ -105,7 +106,7 @@ fn topics_and_subcommands_have_help() {
     }
     // These are topics, which have the subcommands, too.
     let topics = [
-        "http", "compare", "report", "sweep", "probe", "proxy", "fleet",
+        "http", "compare", "report", "sweep", "probe", "proxy", "fleet", "lab",
     ];
     for subcommand in SUBCOMMANDS
         .into_iter()

@@ -18,6 +18,7 @@ mod fleet;
 mod generated;
 mod held;
 mod keys;
+mod lab;
 mod limits;
 mod load;
 mod loss;

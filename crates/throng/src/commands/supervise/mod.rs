@@ -1,4 +1,4 @@
-//! `throng supervise`: runs a command for `throng sweep`, and ends it with all that it started once that is over. It is not in
+//! `throng supervise`: runs a command for `throng sweep` and `throng lab`, and ends it with all that it started once that is over. It is not in
 //! the help: nobody needs it by hand.
 
 use crate::Failure;

@@ -1,0 +1,78 @@
+//! The options of `throng lab`.
+
+use crate::cli::serve_mode;
+use std::ffi::OsString;
+use std::net::Ipv4Addr;
+use throng_core::lab::{MOST_ADDRESSES, MOST_HOSTS};
+use throng_core::protocol::ServeMode;
+use throng_core::units::Bandwidth;
+
+const EXAMPLES: &str = "\
+Examples:
+  throng lab 2 --serve echo -- load -c 1k {server}:9000
+      A server and a client with a network between them.
+  throng lab 8 --start 'nginx -c /tmp/nginx.conf' -- http http://{server}/
+      Your server in place of throng's.
+  throng lab 4 --rate-limit 100Mbps --loss 1%
+      A lab with slow and lossy links that stands until Ctrl-C.
+  throng lab --on 3 -- load -c 20k {server}:9000
+      In a command of a lab: run throng load on its host 3.";
+
+/// Make hosts on this machine, and run a command among them
+///
+/// Each host is a network namespace with addresses of its own, on one network with a server's host and the one that COMMAND
+/// runs on. They are gone with all that runs on them when COMMAND ends, and also when throng is killed.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Number of hosts besides the server's
+    #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_HOSTS)), required_unless_present_any = ["on", "become_host"])]
+    pub hosts: Option<u32>,
+
+    /// Run `throng serve` with this mode on the server's host
+    #[arg(long, value_name = "MODE", value_parser = serve_mode(), conflicts_with = "start")]
+    pub serve: Option<ServeMode>,
+
+    /// Port of --serve
+    #[arg(long, value_name = "PORT", default_value = "9000", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+
+    /// Shell command that runs another server on the server's host, in the foreground or not; {server} is its address
+    #[arg(long, value_name = "CMD")]
+    pub start: Option<String>,
+
+    /// Addresses of each host: 198.18.HOST.1 and the following ones
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_ADDRESSES)))]
+    pub addresses: u32,
+
+    /// Bandwidth of the link of each host but the server's, in each direction: 10Mbps (bits) or 1MBps (bytes)
+    #[arg(long, value_name = "BW")]
+    pub rate_limit: Option<Bandwidth>,
+
+    /// Share of packets that the network loses, in each direction; needs nft
+    #[arg(long, value_name = "PERCENT", value_parser = loss)]
+    pub loss: Option<f64>,
+
+    /// In a command of a lab: run COMMAND on this of its hosts, a number from 1 or `server`
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["serve", "start", "rate_limit", "loss", "hosts"])]
+    pub on: Option<String>,
+
+    /// Be a host with the first of these addresses, and keep its namespace until stdin ends
+    #[arg(long, hide = true, value_name = "ADDRESS")]
+    pub become_host: Option<Ipv4Addr>,
+
+    /// Command of throng's, or another program, to run; {server} in it is the server's address
+    #[arg(value_name = "COMMAND", last = true)]
+    pub command: Vec<OsString>,
+}
+
+/// A percentage as a share from 0 to 1.
+fn loss(text: &str) -> Result<f64, String> {
+    let percent = text.strip_suffix('%').unwrap_or(text).parse::<f64>();
+    match percent {
+        Ok(percent) if percent > 0.0 && percent < 100.0 => Ok(percent / 100.0),
+        _ => Err(format!(
+            "'{text}' is not a share of packets; write it like 0.1% or 2%, below 100%"
+        )),
+    }
+}
