@@ -40,7 +40,7 @@ pub(crate) fn of_load(
         reconnect: (scenario.connect.reconnect).then_some(scenario.connect.reconnect_policy),
         drops: scenario.connect.drop.clone(),
         drain: scenario.drain,
-        find_window: scenario.connect.find_window,
+        find_window: scenario.connect.finds_window(),
         fastopen: scenario.connect.fastopen.is_some(),
         connect_timeout_s: scenario.connect.timeout.as_secs_f64(),
         ramp_limit_s: scenario.connect.within.map(|l| l.as_secs_f64()),
@@ -109,6 +109,6 @@ fn holds(scenario: &LoadScenario) -> Option<Duration> {
         Some(RunRate::Constant(_)) | None => sending.search().is_some(),
     };
     let length = scenario.hold.length()?;
-    let ends_itself = ends_itself || scenario.connect.find_window;
+    let ends_itself = ends_itself || scenario.connect.finds_window();
     (!ends_itself && scenario.duration != Some(length)).then_some(length)
 }

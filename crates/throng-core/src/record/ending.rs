@@ -9,7 +9,7 @@ use crate::maximum::Maximum;
 use crate::protocol::proxy::OfBackend;
 use crate::protocol::proxy_protocol::ClientsNamed;
 use crate::stats::{OfAddress, PackedDurations, Tally};
-use crate::storm::WindowFound;
+use crate::storm::{ConnectRate, WindowFound};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -133,6 +133,9 @@ pub struct Ending {
     /// What a search for a window over which connections come back has found.
     #[serde(default)]
     pub window: Option<WindowFound>,
+    /// What a search for the most new connections per second has found.
+    #[serde(default)]
+    pub connect_rate: Option<Box<ConnectRate>>,
     /// What a search for the most connections found.
     #[serde(default)]
     pub maximum: Option<Box<Maximum>>,

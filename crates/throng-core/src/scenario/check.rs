@@ -154,9 +154,14 @@ pub enum Contradiction {
     DropsForGood,
     /// The search for a window, and something that it makes itself, or that would disturb it.
     #[error(
-        "--find-window drops connections, and has them come back, in its own way and time: leave out {0}"
+        "{asked} drops connections, and has them come back, in its own way and time: leave out {other}"
     )]
-    FindsWindow(&'static str),
+    FindsWindow {
+        /// `--find-window` or `--connect-rate max`.
+        asked: &'static str,
+        /// What else was given.
+        other: &'static str,
+    },
     /// A server that is drained, and connections that this side closes itself.
     #[error(
         "--drain is about connections that the server closes: leave out {0}, which closes them at this end"
@@ -295,6 +300,7 @@ impl LoadScenario {
                     (!self.connect.drop.is_empty(), "--drop"),
                     (self.drain, "--drain"),
                     (self.connect.find_window, "--find-window"),
+                    (self.connect.find_rate, "--connect-rate"),
                     (self.pace.requests.is_some(), "--requests"),
                 ];
                 let given = opening.iter().find(|(given, _)| *given);
@@ -479,11 +485,19 @@ impl LoadScenario {
             (self.protocol.closes(), "--requests-per-connection"),
             (self.pace.sending.search().is_some(), "-r @LATENCY"),
             (self.pace.requests.is_some(), "--requests"),
+            (
+                self.connect.find_window && self.connect.find_rate,
+                "--find-window",
+            ),
         ];
-        if self.connect.find_window
-            && let Some((_, option)) = windows.iter().find(|(given, _)| *given)
+        let asked = match self.connect.find_rate {
+            true => "--connect-rate max",
+            false => "--find-window",
+        };
+        if self.connect.finds_window()
+            && let Some((_, other)) = windows.iter().find(|(given, _)| *given)
         {
-            return Err(Contradiction::FindsWindow(option));
+            return Err(Contradiction::FindsWindow { asked, other });
         }
         let closes = [
             (!drops.is_empty(), "--drop"),
@@ -520,6 +534,7 @@ impl LoadScenario {
             ),
             (!self.connect.reconnect, "--no-reconnect"),
             (self.connect.find_window, "--find-window"),
+            (self.connect.find_rate, "--connect-rate max"),
             (self.connect.lifetime.is_some(), "--channel-lifetime"),
             (
                 self.protocol.closes(),

@@ -6,11 +6,12 @@ use crate::address::{ClientRange, SourceRange};
 use crate::pacing::ReconnectPolicy;
 use crate::protocol::proxy_protocol::{self, Headers};
 use crate::storm::Dropping;
-use crate::units::Rate;
 use crate::units::written::{As, Maybe, Span};
+use crate::units::{Rate, UnitError};
 use crate::unix_socket::UnixAddress;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// How connections are opened, and what happens when one fails or closes.
@@ -51,6 +52,8 @@ pub struct Connect {
     /// Instead of a hold: look for the smallest window over which connections have to come back so that the server takes all of
     /// them.
     pub find_window: bool,
+    /// Instead of a hold: look for the most new connections per second that the server takes without a loss.
+    pub find_rate: bool,
     /// How long after it was established a connection is closed; `None` for at the end of the run.
     #[serde(with = "Maybe::<Span>")]
     pub lifetime: Option<Duration>,
@@ -84,17 +87,43 @@ impl Default for Connect {
             reconnect_policy: ReconnectPolicy::default(),
             drop: Vec::new(),
             find_window: false,
+            find_rate: false,
             lifetime: None,
         }
     }
 }
 
+/// `--connect-rate`: a rate, or `max` to find the highest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ConnectRate {
+    /// Attempts per second.
+    PerSecond(Rate),
+    /// The highest, which the run finds out.
+    Max,
+}
+
+impl FromStr for ConnectRate {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<ConnectRate, UnitError> {
+        match text {
+            "max" => Ok(ConnectRate::Max),
+            rate => rate.parse().map(ConnectRate::PerSecond),
+        }
+    }
+}
+
 impl Connect {
+    /// Whether connections are reset again and again, and come back over a window or at a rate, to find out which the server takes.
+    pub fn finds_window(&self) -> bool {
+        self.find_window || self.find_rate
+    }
+
     /// Whether connections come back as independent clients do, each when its own wait is over: how they do so was asked for.
     /// Otherwise no more come back at once than the target's accept queue has room for.
     pub fn returns_alone(&self) -> bool {
         !self.drop.is_empty()
-            || self.find_window
+            || self.finds_window()
             || self.reconnect_policy != ReconnectPolicy::default()
     }
 

@@ -28,7 +28,7 @@ mod tls;
 
 pub use allow::{Allow, Tolerance};
 pub use check::Contradiction;
-pub use connect::{Connect, FastOpen};
+pub use connect::{Connect, ConnectRate, FastOpen};
 pub use connections::Connections;
 pub use hold::Hold;
 pub use instead::{ConnectTo, ConnectToError, HostAddress, HostAddressError};

@@ -14,7 +14,7 @@ use crate::protocol::ProtocolKind;
 use crate::protocol::tls::TlsFailure;
 use crate::record::Phase;
 use crate::stats::{Closed, FailCause};
-use crate::storm::WindowEnding;
+use crate::storm::{BrokeBy, ConnectRateEnding, WindowEnding};
 use crate::unix_socket::Endpoint;
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -120,6 +120,19 @@ pub enum Finding {
         broke_ms: Option<u64>,
         /// How many storms were made.
         storms: u64,
+    },
+    /// What a search for the most new connections per second has found.
+    ConnectRate {
+        /// How it ended.
+        ending: ConnectRateEnding,
+        /// The highest rate without a loss.
+        per_s: Option<f64>,
+        /// The lowest one at which something was lost.
+        broke_per_s: Option<f64>,
+        /// What went wrong there.
+        broke_by: Option<BrokeBy>,
+        /// The result in a sentence.
+        words: String,
     },
     /// Established connections were still in an accept queue at the end of the hold: the kernel held them, their server
     /// did not.
@@ -602,6 +615,7 @@ impl Finding {
             Finding::Storm { .. } => "storm",
             Finding::StormNotOver { .. } => "storm_not_over",
             Finding::WindowSearch { .. } => "window_search",
+            Finding::ConnectRate { .. } => "connect_rate",
             Finding::Drained { .. } => "drained",
             Finding::DrainBroke(_) => "drain_broke",
         }

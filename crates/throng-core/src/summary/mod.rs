@@ -56,7 +56,7 @@ use crate::protocol::proxy_protocol::ProxyProtocolSummary;
 use crate::protocol::tls::TlsSummary;
 use crate::protocol::tunnel::TunnelSummary;
 use crate::section::Section;
-use crate::storm::WindowFound;
+use crate::storm::{ConnectRate, WindowFound};
 use serde::{Deserialize, Serialize};
 
 /// The result of a run.
@@ -129,6 +129,8 @@ pub struct Summary {
     pub drain: Option<Drain>,
     /// What a search for a window over which connections come back has found (`--find-window`), if there was one.
     pub window: Option<WindowFound>,
+    /// What a search for the most new connections per second has found (`--connect-rate max`), if there was one.
+    pub connect_rate: Option<ConnectRate>,
     /// The result of the search for a rate, if there was one.
     pub search: Option<SearchSummary>,
     /// The result of the search for the most connections, if there was one (`-c max`).

@@ -142,6 +142,7 @@ pub fn with_readings(record: &Record, metrics: &[Metric]) -> (Summary, Vec<Readi
         storms: t.storms(),
         drain: t.asked.drain.then(|| Drain::of(&t)),
         window: t.endings().find_map(|e| e.window.clone()),
+        connect_rate: t.endings().find_map(|e| e.connect_rate.as_deref().cloned()),
         search: t.endings().find_map(|e| e.search.clone()),
         maximum: t.maximum().cloned(),
         protocols: protocols(&t, &speaking),

@@ -225,6 +225,16 @@ fn load(
             storms: found.trials.len() as u64,
         });
     }
+    for found in t.endings().filter_map(|e| e.connect_rate.as_deref()) {
+        reached &= found.is_found();
+        findings.push(Finding::ConnectRate {
+            ending: found.ending,
+            per_s: found.per_s,
+            broke_per_s: found.broke_per_s,
+            broke_by: found.broke_by,
+            words: found.words.clone(),
+        });
+    }
     let searches = || t.endings().filter_map(|e| e.search.as_ref());
     for search in searches() {
         reached &= matches!(search.ending, Ending::Found | Ending::NeverBroke);

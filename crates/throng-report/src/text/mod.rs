@@ -6,6 +6,7 @@
 //! `sections` is the list of sections. A new one needs no more than a line there: its short form is made of its rows.
 
 mod agents;
+mod connect_rate;
 mod drain;
 mod expected;
 mod form;
@@ -77,6 +78,7 @@ pub(crate) fn sections(summary: &Summary) -> (Vec<Section>, Vec<Section>) {
             storms::storms(summary),
             drain::drain(summary),
             window::window(summary),
+            connect_rate::connect_rate(summary),
         ],
         // Its pairs are what it is about, and their section has its traffic.
         Some(_) => Vec::new(),

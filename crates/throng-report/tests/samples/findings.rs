@@ -9,7 +9,7 @@ use throng_core::protocol::ProtocolKind;
 use throng_core::protocol::tls::TlsFailure;
 use throng_core::protocol::websocket::Violation;
 use throng_core::stats::{Closed, FailCause};
-use throng_core::storm::WindowEnding;
+use throng_core::storm::{BrokeBy, ConnectRateEnding, WindowEnding};
 use throng_core::summary::{
     Age, Bottleneck, Bounded, BusyWith, ChangedTo, Drain, Finding, Handshake, Sender, WhyMissing,
 };
@@ -83,6 +83,13 @@ pub fn findings() -> Vec<Finding> {
             held_ms: None,
             broke_ms: Some(409_600),
             storms: 15,
+        },
+        Finding::ConnectRate {
+            ending: ConnectRateEnding::Found,
+            per_s: Some(9120.0),
+            broke_per_s: Some(9950.0),
+            broke_by: Some(BrokeBy::SynsDropped),
+            words: "At most 9,120 new connections per second without a loss".into(),
         },
         Finding::Drained { moved: 200 },
         Finding::DrainBroke(Drain {

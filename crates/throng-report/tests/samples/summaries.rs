@@ -17,6 +17,7 @@ use throng_core::protocol::websocket::WebSocketLatencies;
 use throng_core::protocol::{Latencies, Sections};
 use throng_core::record::{SearchSummary, VERSION};
 use throng_core::stats::{Closed, FailCause, OfAddress};
+use throng_core::storm::{BrokeBy, ConnectRate, ConnectRateEnding, ConnectRateTrial};
 use throng_core::summary::{
     Answers, Bin, Connections, Cost, Expected, Finding, Histogram, HistogramOf, Latency,
     MessageRate, Pings, Sample, Server, SetUp, Steady, Summary, Traffic, WhyMissing,
@@ -121,6 +122,7 @@ pub fn perfect() -> Summary {
         storms: Vec::new(),
         drain: None,
         window: None,
+        connect_rate: None,
         search: None,
         maximum: None,
         protocols: Sections::default(),
@@ -661,6 +663,27 @@ pub fn full() -> Summary {
         ..tls
     });
     s.search = searched().search;
+    s.connect_rate = Some(ConnectRate {
+        ending: ConnectRateEnding::Found,
+        connections: 20_000,
+        per_s: Some(9120.0),
+        broke_per_s: Some(9950.0),
+        broke_by: Some(BrokeBy::SynsDropped),
+        tried: vec![ConnectRateTrial {
+            due_per_s: Some(10_000.0),
+            attempted_per_s: 9950.0,
+            failed: 1,
+            syns_dropped: 72,
+            syns_retried: 31,
+            late: 31,
+            waiting: Some(4097),
+            lost_again: 0,
+            missing: 0,
+        }],
+        words: "At most 9,120 new connections per second without a loss: at 9.95k/s the listener's queue was full and SYNs were \
+                dropped; 17 trials of 20,000 connections"
+            .into(),
+    });
     s.maximum = keeping().maximum;
     s.latencies = busy.latencies;
     s.latencies.truncate(1);

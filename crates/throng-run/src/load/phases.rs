@@ -139,7 +139,7 @@ impl<'a> Run<'a> {
         for side in sides.all() {
             watch.follow(&side.outlets);
         }
-        if scenario.pace.sending.search().is_some() {
+        if scenario.pace.sending.search().is_some() || scenario.connect.find_rate {
             watch.keep_trials();
         }
         Run {
@@ -665,6 +665,9 @@ impl<'a> Run<'a> {
         }
         if self.scenario.connect.find_window {
             return Ok(self.find_window());
+        }
+        if self.scenario.connect.find_rate {
+            return Ok(self.find_connect_rate());
         }
         let watch = &self.watch;
         let hold = Hold::begin(

@@ -15,9 +15,9 @@ use throng_core::pacing::{Profile, ReconnectPolicy};
 use throng_core::payload::{Framing, Message};
 use throng_core::protocol::{Answers, Flag, Protocol, ProtocolKind, Takes};
 use throng_core::scenario::{
-    Allow, Connect, Connections, Counted, FastOpen, Hold, Listening, LoadScenario, Measure,
-    MessageLatency, MessageRate, Pace, RunRate, Search, Sending, SteadyFrom, Target, TlsClient,
-    TlsServer, Writes,
+    Allow, Connect, ConnectRate, Connections, Counted, FastOpen, Hold, Listening, LoadScenario,
+    Measure, MessageLatency, MessageRate, Pace, RunRate, Search, Sending, SteadyFrom, Target,
+    TlsClient, TlsServer, Writes,
 };
 use throng_core::shard::Shard;
 use throng_core::units::Rate;
@@ -158,7 +158,12 @@ fn connect(args: &LoadArgs, hold: Hold) -> Result<Connect, Failure> {
         true => tcpkali_connects(args, hold),
     };
     Ok(Connect {
-        rate: args.connect_rate.or(default.rate),
+        rate: match args.connect_rate {
+            Some(ConnectRate::PerSecond(rate)) => Some(rate),
+            Some(ConnectRate::Max) => None,
+            None => default.rate,
+        },
+        find_rate: args.connect_rate == Some(ConnectRate::Max),
         timeout: args.connect_timeout.unwrap_or(default.timeout),
         source_ip: args.source_ip.clone(),
         fastopen: args.fastopen.map(FastOpen::from),

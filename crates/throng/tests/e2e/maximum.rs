@@ -10,6 +10,7 @@ use std::fs;
 use throng_core::capacity::LimitKind;
 use throng_core::maximum::{Ending, KnownBy, Maximum, Whose};
 use throng_core::pacing::Limit;
+use throng_core::storm::{BrokeBy, ConnectRateEnding};
 use throng_core::summary::Finding;
 
 /// A server of tests/peers/limited.py on port 9000 that may open `files`, and how many more it may open.
@@ -204,4 +205,24 @@ fn objectives_that_nothing_measures_are_refused() {
         assert_eq!(ran.code, 2, "{ran}");
         assert!(ran.stderr.contains(says), "{ran}");
     }
+}
+
+#[test]
+fn the_most_new_connections_per_second_are_found_with_what_goes_wrong_beyond() {
+    let net = Net::own();
+    let (_server, _) = limited(&net, "slowly 2000", 2000);
+    let ran = load(&net, "-c 500 --connect-rate max 127.0.0.1:9000");
+    let s = ran.reached();
+    let found = s.connect_rate.as_ref().expect("a rate");
+    assert_eq!(found.ending, ConnectRateEnding::Found, "{ran}");
+    // It sleeps for half a millisecond after each.
+    assert!(found.per_s.is_some_and(|per_s| per_s < 2100.0), "{ran}");
+    assert!(found.broke_per_s > found.per_s, "{ran}");
+    assert_eq!(found.broke_by, Some(BrokeBy::Waiting), "{ran}");
+    assert_eq!(found.tried[0].due_per_s, None, "{ran}");
+    let kinds = s.findings.iter().map(Finding::kind);
+    assert!(
+        kinds.into_iter().any(|kind| kind == "connect_rate"),
+        "{ran}"
+    );
 }

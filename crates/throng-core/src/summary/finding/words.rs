@@ -329,7 +329,9 @@ impl fmt::Display for Finding {
                 failure.remedy()
             ),
             Finding::BadProfile { what } | Finding::Unreported { what } => f.write_str(what),
-            Finding::RateSearch { words, .. } | Finding::Maximum { words, .. } => f.write_str(words),
+            Finding::RateSearch { words, .. }
+            | Finding::Maximum { words, .. }
+            | Finding::ConnectRate { words, .. } => f.write_str(words),
             Finding::MessagesUnsent { messages: 1 } => {
                 f.write_str("1 message was due but unsent when its connection closed")
             }

@@ -1,38 +1,118 @@
-//! The search for the window over which connections have to come back, instead of a hold.
+//! Searches that make storms instead of a hold: for the window over which connections have to come back, and for the most new
+//! connections per second.
 
 use super::Run;
+use std::time::Duration;
 use throng_core::human;
 use throng_core::observer::Note;
-use throng_core::record::{Mark, Phase};
-use throng_core::storm::{WindowSearch, WindowTrial};
+use throng_core::record::{Mark, Phase, Storm};
+use throng_core::storm::{ConnectRateSearch, ConnectRateTrial, LATE, WindowSearch, WindowTrial};
+
+/// The share of attempts whose time says at which rate they were made: the last few are those that are made again.
+const MOST_ATTEMPTS: f64 = 0.99;
+
+/// A storm that was made, and what was seen meanwhile.
+struct Made {
+    storm: Storm,
+    /// Connections that waited to be accepted when all had been opened, where that can be seen.
+    waiting: Option<u64>,
+    goes_on: bool,
+}
 
 impl Run<'_> {
     /// Makes storms until the smallest window is found over which all connections come back without a drop.
     pub(super) fn find_window(&mut self) -> Mark {
         let mut search = WindowSearch::default();
         while let Some(window) = search.next() {
-            let began = self.mark();
-            let control = self.watch.control.clone();
-            self.storming.drop_all(&began, &control, window);
-            let until = began.at + window + self.patience();
-            let goes_on = loop {
-                let (mark, goes_on) = self.step(Phase::Holding, None, Some(until));
-                if !goes_on || mark.at >= until || !self.storming.is_under_way() {
-                    break goes_on;
-                }
-            };
-            let Some(storm) = self.storming.take_last() else {
+            let Some(made) = self.storm_over(window, false).filter(|made| made.goes_on) else {
                 break;
             };
-            if !goes_on {
-                break;
-            }
-            let trial = WindowTrial::of(window, &storm);
+            let trial = WindowTrial::of(window, &made.storm);
             search.tried(trial);
             self.watch.note(&Note::Trial(line(&trial)));
         }
         self.ending.window = Some(search.found());
         self.mark()
+    }
+
+    /// Makes storms until the most new connections per second are found that the server takes without a loss.
+    pub(super) fn find_connect_rate(&mut self) -> Mark {
+        let connections = self.asked;
+        let mut search = ConnectRateSearch::of(connections);
+        let sees = self.sees_what_waits();
+        // What was measured while connections were opened for the first time.
+        self.gathered();
+        while let Some(window) = search.next() {
+            let Some(made) = self.storm_over(window, sees).filter(|made| made.goes_on) else {
+                break;
+            };
+            let connect = self.gathered().measured.connect;
+            let counts = &made.storm.counts;
+            let trial = ConnectRateTrial {
+                due_per_s: (!window.is_zero()).then(|| connections as f64 / window.as_secs_f64()),
+                attempted_per_s: attempted_per_s(&made.storm, connections, window),
+                failed: counts.failed_in_all(),
+                syns_dropped: made.storm.syns_dropped.unwrap_or(0),
+                syns_retried: counts.syns_again,
+                late: connect.longer_than(LATE),
+                waiting: made.waiting,
+                lost_again: made.storm.lost().saturating_sub(counts.dropped),
+                missing: made.storm.missing,
+            };
+            search.tried(trial);
+            let outcome = match trial.broke(connections) {
+                Some(why) => why.words(),
+                None => "clean",
+            };
+            let rate = human::rate(trial.attempted_per_s);
+            self.watch
+                .note(&Note::Trial(format!("opened at {rate}: {outcome}")));
+        }
+        self.ending.connect_rate = Some(Box::new(search.found()));
+        self.mark()
+    }
+
+    /// Resets all connections, has them come back over `window`, and waits until they are back. `None` if none was lost. `sees`:
+    /// accept queues can be looked at.
+    fn storm_over(&mut self, window: Duration, sees: bool) -> Option<Made> {
+        let began = self.mark();
+        let control = self.watch.control.clone();
+        self.storming.drop_all(&began, &control, window);
+        let until = began.at + window + self.patience();
+        let opened = began.opened.attempted + self.asked;
+        let mut waiting = None;
+        let goes_on = loop {
+            let (mark, goes_on) = self.step(Phase::Holding, None, Some(until));
+            if sees && waiting.is_none() && mark.opened.attempted >= opened {
+                waiting = Some(self.before.queued(mark.opened.open()));
+            }
+            if !goes_on || mark.at >= until || !self.storming.is_under_way() {
+                break goes_on;
+            }
+        };
+        Some(Made {
+            storm: self.storming.take_last()?,
+            waiting,
+            goes_on,
+        })
+    }
+}
+
+/// Attempts per second: those of a storm after which `connections` came back over `window`, without those that were made again.
+fn attempted_per_s(storm: &Storm, connections: u64, window: Duration) -> f64 {
+    let most = (connections as f64 * MOST_ATTEMPTS) as u64;
+    let mut attempted = 0;
+    let last = storm.curve.iter().find(|point| {
+        attempted += point.attempted;
+        attempted >= most
+    });
+    match last {
+        // A stretch of the curve ends with a look, which may be later than the window.
+        Some(point) => {
+            let part = attempted.min(connections) as f64 / connections.max(1) as f64;
+            attempted.min(connections) as f64 / point.at.max(window.mul_f64(part)).as_secs_f64()
+        }
+        None => attempted as f64 / storm.watched.as_secs_f64().max(1e-9),
     }
 }
 

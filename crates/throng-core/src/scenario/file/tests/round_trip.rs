@@ -253,6 +253,7 @@ fn connect() -> BoxedStrategy<Connect> {
                     reconnect_policy,
                     drop,
                     find_window: false,
+                    find_rate: false,
                     lifetime,
                 }
             },
