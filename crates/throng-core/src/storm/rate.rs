@@ -11,7 +11,7 @@ pub const LATE: Duration = Duration::from_millis(500);
 /// The share of connections that may wait to be accepted when all were opened: more, and the server did not keep up.
 const WAITING: u64 = 50;
 /// With less than this part of the rate, this host was too slow.
-const KEPT: f64 = 0.95;
+const KEPT: f64 = 0.9;
 
 /// What came of a rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -210,13 +210,21 @@ fn objectives_that_nothing_measures_are_refused() {
 #[test]
 fn the_most_new_connections_per_second_are_found_with_what_goes_wrong_beyond() {
     let net = Net::own();
-    let (_server, _) = limited(&net, "slowly 2000", 2000);
-    let ran = load(&net, "-c 500 --connect-rate max 127.0.0.1:9000");
-    let s = ran.reached();
+    let (_server, _) = limited(&net, "slowly 1000", 2000);
+    let ran = load(&net, "-c 200 --connect-rate max 127.0.0.1:9000");
+    let s = ran.summary();
     let found = s.connect_rate.as_ref().expect("a rate");
-    assert_eq!(found.ending, ConnectRateEnding::Found, "{ran}");
-    // It sleeps for half a millisecond after each.
-    assert!(found.per_s.is_some_and(|per_s| per_s < 2100.0), "{ran}");
+    // A busy machine may not keep its own rate; then it says so.
+    assert!(
+        matches!(
+            found.ending,
+            ConnectRateEnding::Found | ConnectRateEnding::Client
+        ),
+        "{ran}"
+    );
+    assert_eq!(ran.code, i32::from(!found.is_found()), "{ran}");
+    // It sleeps for a millisecond after each.
+    assert!(found.per_s.is_some_and(|per_s| per_s < 1100.0), "{ran}");
     assert!(found.broke_per_s > found.per_s, "{ran}");
     assert_eq!(found.broke_by, Some(BrokeBy::Waiting), "{ran}");
     assert_eq!(found.tried[0].due_per_s, None, "{ran}");

@@ -8,8 +8,9 @@ use throng_core::observer::Note;
 use throng_core::record::{Mark, Phase, Storm};
 use throng_core::storm::{ConnectRateSearch, ConnectRateTrial, LATE, WindowSearch, WindowTrial};
 
-/// The share of attempts whose time says at which rate they were made: the last few are those that are made again.
-const MOST_ATTEMPTS: f64 = 0.99;
+/// The shares of attempts between which the rate is taken at which they were made.
+const FEW_ATTEMPTS: f64 = 0.05;
+const MOST_ATTEMPTS: f64 = 0.95;
 
 /// A storm that was made, and what was seen meanwhile.
 struct Made {
@@ -50,7 +51,7 @@ impl Run<'_> {
             let counts = &made.storm.counts;
             let trial = ConnectRateTrial {
                 due_per_s: (!window.is_zero()).then(|| connections as f64 / window.as_secs_f64()),
-                attempted_per_s: attempted_per_s(&made.storm, connections, window),
+                attempted_per_s: attempted_per_s(&made.storm, connections),
                 failed: counts.failed_in_all(),
                 syns_dropped: made.storm.syns_dropped.unwrap_or(0),
                 syns_retried: counts.syns_again,
@@ -98,22 +99,28 @@ impl Run<'_> {
     }
 }
 
-/// Attempts per second: those of a storm after which `connections` came back over `window`, without those that were made again.
-fn attempted_per_s(storm: &Storm, connections: u64, window: Duration) -> f64 {
-    let most = (connections as f64 * MOST_ATTEMPTS) as u64;
-    let mut attempted = 0;
-    let last = storm.curve.iter().find(|point| {
-        attempted += point.attempted;
-        attempted >= most
-    });
-    match last {
-        // A stretch of the curve ends with a look, which may be later than the window.
-        Some(point) => {
-            let part = attempted.min(connections) as f64 / connections.max(1) as f64;
-            attempted.min(connections) as f64 / point.at.max(window.mul_f64(part)).as_secs_f64()
-        }
-        None => attempted as f64 / storm.watched.as_secs_f64().max(1e-9),
+/// Attempts per second of a storm after which `connections` came back: of those in the middle, as resetting them takes a while, and the
+/// last ones may be attempts that are made again.
+fn attempted_per_s(storm: &Storm, connections: u64) -> f64 {
+    let of = |share: f64| connections as f64 * share;
+    let (few, most) = (of(FEW_ATTEMPTS), of(MOST_ATTEMPTS));
+    match (attempted_at(storm, few), attempted_at(storm, most)) {
+        (Some(from), Some(to)) if to > from => (most - few) / (to - from),
+        _ => storm.counts.attempted as f64 / storm.watched.as_secs_f64().max(1e-9),
     }
+}
+
+/// When so many attempts had been made, in seconds since the storm began; `None` if they were not.
+fn attempted_at(storm: &Storm, attempts: f64) -> Option<f64> {
+    let (mut since, mut before) = (0.0, 0.0);
+    for point in &storm.curve {
+        let (at, made) = (point.at.as_secs_f64(), point.attempted as f64);
+        if made > 0.0 && before + made >= attempts {
+            return Some(since + (at - since) * (attempts - before) / made);
+        }
+        (since, before) = (at, before + made);
+    }
+    None
 }
 
 /// What came of a storm, for people.
@@ -133,5 +140,34 @@ fn line(trial: &WindowTrial) -> String {
     match parts.is_empty() {
         true => format!("window {window}: clean"),
         false => format!("window {window}: {}", parts.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use throng_core::record::StormPoint;
+
+    #[test]
+    fn the_rate_of_attempts_is_that_of_those_in_the_middle() {
+        let point = |ms, attempted| StormPoint {
+            at: Duration::from_millis(ms),
+            attempted,
+            ..StormPoint::default()
+        };
+        // Ten connections a millisecond after 40 ms in which they were reset, and one that is tried again much later.
+        let storm = Storm {
+            curve: vec![
+                point(40, 0),
+                point(60, 200),
+                point(140, 800),
+                point(1500, 1),
+            ],
+            watched: Duration::from_millis(2500),
+            ..Storm::default()
+        };
+        let rate = attempted_per_s(&storm, 1000);
+        assert!((rate - 10_000.0).abs() < 1.0, "{rate}");
+        assert_eq!(attempted_per_s(&Storm::default(), 1000), 0.0);
     }
 }
