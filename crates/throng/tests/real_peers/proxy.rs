@@ -2,6 +2,7 @@
 //! names the clients, and `throng serve` checks that they are those.
 
 use crate::ENGINES;
+use crate::authority::Authority;
 use crate::common::net::Net;
 use crate::common::peers::start_server;
 use crate::common::process::Process;
@@ -170,16 +171,22 @@ fn clients_that_were_not_announced_are_told() {
         panic!("{:?}", served.findings);
     };
     assert_eq!((*headers, *of), (3, 23));
-    let expected = ["10.9.0.0:1024", "10.9.0.1:1024", "10.9.0.2:1024"];
+    let expected = ["10.9.0.1:1024", "10.9.0.2:1024", "10.9.0.3:1024"];
     assert_eq!(*clients, expected.map(|client| client.parse().unwrap()));
 }
 
 #[test]
 fn a_header_comes_before_tls_and_before_every_protocol() {
-    let net = Net::own();
+    let (net, authority) = (Net::own(), Authority::new());
+    let (certificate, key) = authority.issue("server", &["127.0.0.1"]);
+    let tls = format!(
+        "echo --tls --ssl-cert {} --ssl-key {}",
+        certificate.display(),
+        key.display()
+    );
     for (mode, asks) in [
         (
-            "echo --tls",
+            tls.as_str(),
             "load -c 20 --tls --insecure -m hello --latency-echo --hold 300ms 127.0.0.1:9002",
         ),
         ("http", "http -n 100 -c 10 http://127.0.0.1:9002/"),
