@@ -113,6 +113,7 @@ fn about(own: u32) -> About {
     About {
         tool: "throng".into(),
         agent: None,
+        machine: None,
         command: Vec::new(),
         started_unix_s: 1e9,
         kernel: "6.18".into(),

@@ -54,6 +54,7 @@ fn of(
         about: About {
             tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),
             agent: None,
+            machine: None,
             // The caller fills it in.
             command: Vec::new(),
             started_unix_s: started,

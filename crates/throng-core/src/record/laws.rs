@@ -27,6 +27,7 @@ fn about(source: u32) -> About {
     About {
         tool: "throng".into(),
         agent: None,
+        machine: None,
         command: Vec::new(),
         started_unix_s: 1e9 + f64::from(source) * 0.5,
         kernel: "6.18".into(),

@@ -34,6 +34,9 @@ pub struct About {
     /// The name of the agent that it was; `None` if it was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// What identifies the machine of an agent, as long as that is not started anew: agents with the same share its cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
     /// The command line; empty where there was none.
     pub command: Vec<String>,
     /// When the run began, in seconds since 1970 by the source's own clock.

@@ -17,6 +17,7 @@ use crate::protocol::tunnel::TunnelSummary;
 use crate::protocol::{ProtocolKind, Sections};
 use crate::record::{Part, RateOf, Record, Role, Source, VERSION};
 use crate::stats::Tally;
+use std::collections::BTreeMap;
 
 /// The summary of `record`.
 pub fn of(record: &Record) -> Summary {
@@ -122,7 +123,7 @@ pub fn with_readings(record: &Record, metrics: &[Metric]) -> (Summary, Vec<Readi
         seconds: over_s,
         closing_s: closed_s - over_s,
         kernel: kernels(&t),
-        cores: t.parts.iter().map(|p| p.about.cores).sum(),
+        cores: cores(&t),
         engine: first.map_or(Engine::Epoll, |p| p.about.engine),
         why_epoll: t.parts.iter().find_map(|p| p.about.why_epoll.clone()),
         workers: t.parts.iter().map(|p| p.about.workers).sum(),
@@ -263,6 +264,22 @@ fn kernels(t: &Totals) -> String {
     all.sort_unstable();
     all.dedup();
     all.join(", ")
+}
+
+/// The cores of all machines. Those of agents on one machine count once.
+fn cores(t: &Totals) -> u32 {
+    let mut known: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut others = 0;
+    for about in t.parts.iter().map(|p| &p.about) {
+        match &about.machine {
+            Some(machine) => {
+                let cores = known.entry(machine).or_default();
+                *cores = about.cores.max(*cores);
+            }
+            None => others += about.cores,
+        }
+    }
+    others + known.into_values().sum::<u32>()
 }
 
 /// Whether `bytes` of kernel memory are about what the run's sockets take.

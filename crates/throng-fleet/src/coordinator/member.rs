@@ -358,6 +358,7 @@ impl Member {
             }
         };
         part.about.agent = Some(self.name.clone());
+        part.about.machine = Some(self.facts.machine.clone()).filter(|m| !m.is_empty());
         Some((source, part))
     }
 
@@ -366,6 +367,7 @@ impl Member {
         About {
             tool: self.facts.tool.clone(),
             agent: None,
+            machine: None,
             command: Vec::new(),
             started_unix_s: like.map_or(0.0, |about| about.started_unix_s),
             kernel: self.facts.kernel.clone(),

@@ -40,6 +40,63 @@ fn sources_add_up_but_for_what_is_of_an_instant_or_a_machine() {
 }
 
 #[test]
+fn agents_on_one_machine_share_its_cores_and_a_lost_one_is_told_with_what_it_had() {
+    let agent = |name: &str, machine: &str| {
+        let mut part = ten();
+        part.about.agent = Some(name.into());
+        part.about.machine = Some(machine.into());
+        part
+    };
+    let mut lost = agent("b", "x");
+    lost.ending = None;
+    let parts = [agent("a", "x"), lost, agent("c", "y")];
+    let named = ["1", "2", "3"].into_iter().zip(parts);
+    let records = named.map(|(name, part)| Record::of(Source::new(name), part));
+    let s = of(&records.reduce(|a, b| a.merge(b).unwrap()).unwrap());
+    // Two of each machine.
+    assert_eq!((s.cores, s.workers, s.reached), (4, 6, false));
+    let agents: Vec<_> = s
+        .sources
+        .iter()
+        .filter_map(|s| s.agent.as_deref())
+        .collect();
+    assert_eq!(agents, ["a", "b", "c"]);
+    let told = s.findings.iter().find_map(|f| match f {
+        Finding::SourceLost { source, .. } => Some((source.as_str(), f.to_string())),
+        _ => None,
+    });
+    let (source, text) = told.expect("b was lost");
+    assert!(
+        source == "b" && text.contains("b was lost after "),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_agent_that_is_much_slower_than_the_others_is_named() {
+    let agent = |name: &str, ms: u64| {
+        let mut part = ten();
+        part.about.agent = Some(name.into());
+        let mut measured = Measured::default();
+        measured.service.record(Duration::from_millis(ms));
+        part.ending.as_mut().unwrap().histograms = Ending::pack(&measured);
+        Record::of(Source::new(name), part)
+    };
+    let named = |ms: [u64; 3]| {
+        let records = ["a", "b", "c"].into_iter().zip(ms);
+        let records = records.map(|(name, ms)| agent(name, ms));
+        let s = of(&records.reduce(|a, b| a.merge(b).unwrap()).unwrap());
+        let slow = s.findings.into_iter().filter_map(|f| match f {
+            Finding::AgentDiffers { agent, .. } => Some(agent),
+            _ => None,
+        });
+        slow.collect::<Vec<_>>()
+    };
+    assert_eq!(named([2, 31, 3]), ["b"]);
+    assert!(named([2, 8, 3]).is_empty());
+}
+
+#[test]
 fn a_record_of_nothing_says_nothing() {
     let s = of(&Record {
         version: VERSION,

@@ -47,6 +47,7 @@ fn ten() -> Part {
         about: About {
             tool: "throng".into(),
             agent: None,
+            machine: None,
             command: vec!["throng".into()],
             started_unix_s: 1000.0,
             kernel: "6.18".into(),
