@@ -132,8 +132,8 @@ const COMMON: &[Short] = &[
         name: "fleet",
         options: &[],
         example: (
-            "throng fleet run --agents local:4 load -c 40k 10.0.0.7:9000",
-            "10,000 connections from each of four processes",
+            "throng fleet run --agents local:4 load HOST:9000",
+            "one load by four processes, one summary",
         ),
         topics: &["fleet", "summary", "verdict"],
     },

@@ -201,7 +201,7 @@ fn what_is_wrong_with_a_file_is_reported_in_a_line_with_its_place() {
         (
             "version = 1\n[serve]\nlisten = 9000\n",
             &["--dump-all"],
-            "[serve]",
+            "no section [load]",
         ),
         (
             "version = 1\n[serve]\nlisten = 'localhost:80'\n",

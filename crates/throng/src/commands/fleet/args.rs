@@ -18,13 +18,12 @@ Examples:
       Three machines, one summary.
   throng fleet run --agents ssh:a,b --fit hi.toml --output json
       A scenario file; who has less room gets fewer connections.
-  throng fleet run --agents exec:'ip netns exec a throng agent --stdio' \\
-      --agents exec:'ip netns exec b throng agent --stdio' \\
-      load -c 50k 198.18.0.1:9000
-      Agents that commands start.";
+  throng fleet run --agents exec:'./agent 1' load -c 9k 10.0.0.7:9000
+      An agent that a command starts, which runs `throng agent --stdio`.";
 
-/// Run one load on many machines, with one summary (`throng help fleet`)
+/// Run one load on many machines (`throng help fleet`)
 #[derive(clap::Args)]
+#[command(override_usage = "throng fleet run --agents <AGENTS> [OPTIONS] <RUN>...")]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Args {
     /// What to do

@@ -39,7 +39,7 @@ const CODES: &str = "\
 Exit codes: 0 every trial has a result, and --objective holds at a point; 1 it does not, or a trial has no result; 2 bad usage; \
 130 interrupted (what is finished is kept, and --resume goes on).";
 
-/// Repeat a run over one or two variables: a curve or a grid, with its knee and its limits
+/// Repeat a run over one or two variables: a curve or a grid
 #[derive(Clone, clap::Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{UNITS}\n\n{CODES}"))]
 pub(crate) struct Args {
