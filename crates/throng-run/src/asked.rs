@@ -70,6 +70,7 @@ pub(crate) fn of_load(
         subprotocols: scenario.protocol.subprotocols().to_vec(),
         tunnels: scenario.connect.tunnel.is_some(),
         takes_headers: false,
+        sends_headers: scenario.connect.proxy_protocol.is_some(),
         tls_client: scenario.tls.is_some(),
         tls_server: scenario.tls_server.is_some(),
         latencies: latencies.asked(&scenario.measure),

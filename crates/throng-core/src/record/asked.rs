@@ -166,6 +166,9 @@ pub struct Asked {
     /// Connections that are accepted begin with a header of the PROXY protocol.
     #[serde(default)]
     pub takes_headers: bool,
+    /// Connections that are opened begin with one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sends_headers: bool,
     /// Connections that are opened speak TLS.
     pub tls_client: bool,
     /// Connections that are accepted speak TLS.

@@ -177,6 +177,13 @@ pub enum Finding {
         /// Asked for, seconds.
         asked_s: f64,
     },
+    /// Connections that began with a header of the PROXY protocol were closed before the peer sent a byte.
+    HeadersRefused {
+        /// How many.
+        closed: u64,
+        /// Of how many that were established.
+        of: u64,
+    },
     /// Messages were not answered.
     MessagesUnanswered {
         /// How many.
@@ -549,6 +556,7 @@ impl Finding {
             | Finding::MarkersAhead { .. }
             | Finding::ServerEnded { .. }
             | Finding::ClientsTurnedAway { .. }
+            | Finding::HeadersRefused { .. }
             | Finding::AcceptingStopped { .. }
             | Finding::AcceptingFull { .. } => true,
             Finding::ConnectionsMissing { .. }
@@ -603,6 +611,7 @@ impl Finding {
             Finding::BytesMissing { .. } => "bytes_missing",
             Finding::NotAccepted { .. } => "not_accepted",
             Finding::ClientsTurnedAway { .. } => "clients_turned_away",
+            Finding::HeadersRefused { .. } => "headers_refused",
             Finding::ClientsUnannounced { .. } => "clients_unannounced",
             Finding::AcceptingStopped { .. } => "accepting_stopped",
             Finding::AcceptingFull { .. } => "accepting_full",

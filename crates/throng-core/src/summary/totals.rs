@@ -284,6 +284,7 @@ fn asked(parts: &[&Part]) -> Asked {
         },
         tunnels: any(|a| a.tunnels),
         takes_headers: any(|a| a.takes_headers),
+        sends_headers: any(|a| a.sends_headers),
         tls_client: any(|a| a.tls_client),
         tls_server: any(|a| a.tls_server),
         latencies: AskedLatencies {

@@ -207,6 +207,7 @@ fn load(
         });
     }
     let mut reached = connections(t, allowed, &causes, findings);
+    findings.extend(headers_refused(t));
     reached &= t.maximum().is_none_or(Maximum::is_found);
     reached &= answered(t, allowed, findings);
     reached &= pongs(t, allowed, findings);
@@ -283,6 +284,14 @@ fn load(
     let paused = bottleneck::paused(t);
     findings.extend(paused.map(|seconds| Finding::ClientPaused { seconds }));
     reached & far_ends::ends_agree(t, findings)
+}
+
+/// The finding that the peer seems not to expect headers of the PROXY protocol: it closed most connections without a word.
+fn headers_refused(t: &Totals) -> Option<Finding> {
+    let closed = t.opened.closed(Closed::ByPeer) + t.opened.closed(Closed::ResetByPeer);
+    let of = t.opened.established;
+    let refused = t.asked.sends_headers && t.opened.bytes_received == 0 && closed > 0;
+    (refused && 2 * closed >= of).then_some(Finding::HeadersRefused { closed, of })
 }
 
 fn stopped_by_text(t: &Totals) -> bool {

@@ -268,6 +268,7 @@ pub fn findings() -> Vec<Finding> {
             established: 10,
             accepted: 9,
         },
+        Finding::HeadersRefused { closed: 5, of: 5 },
         Finding::ClientsTurnedAway {
             clients: 3,
             failed: [(FailCause::Refused, 6)].into(),

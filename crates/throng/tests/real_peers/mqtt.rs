@@ -126,6 +126,23 @@ fn mosquitto_accepts_and_pings_as_many_connections_as_we_count() {
 }
 
 #[test]
+fn a_server_that_expects_no_proxy_header_is_told() {
+    let net = Net::own();
+    let dir = tempfile::tempdir().unwrap();
+    let _mosquitto = mosquitto(&net, dir.path(), "allow_anonymous true");
+    let ran = load(
+        &net,
+        "-c 5 --proxy-protocol v2 --no-reconnect --hold 300ms mqtt://127.0.0.1:1883",
+    );
+    let summary = ran.summary();
+    assert!(!summary.reached, "{ran}");
+    let refused = |f: &Finding| matches!(f, Finding::HeadersRefused { closed: 5, of: 5 });
+    assert!(summary.findings.iter().any(refused), "{ran}");
+    // One that gets none says nothing of them.
+    load(&net, "-c 5 --hold 300ms mqtt://127.0.0.1:1883").reached();
+}
+
+#[test]
 fn mosquitto_receives_what_we_publish_and_we_count_its_acknowledgements() {
     let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
     let at = directory.path();

@@ -478,6 +478,13 @@ impl fmt::Display for Finding {
                 count(*accepted),
                 verb(*accepted, "was", "were")
             ),
+            Finding::HeadersRefused { closed, of } => write!(
+                f,
+                "{} of {} {} closed by the peer before it sent a byte: a server that does not expect a PROXY header takes it for garbage. Have it expect one (nginx: listen ... proxy_protocol; HAProxy: accept-proxy), or leave out --proxy-protocol",
+                count(*closed),
+                things(*of, "connection"),
+                verb(*closed, "was", "were")
+            ),
             Finding::ClientsTurnedAway { clients, failed } => {
                 let causes: Vec<String> = failed
                     .iter()
