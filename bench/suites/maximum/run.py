@@ -143,7 +143,7 @@ def tracked(place):
     return FAR, 700
 
 
-@case("this client in a cgroup of 200 MiB", "client", "cgroup_memory")
+@case("this client in a cgroup of 100 MiB", "client", "cgroup_memory")
 def memory(place):
     # Version 1 of cgroups has a hierarchy for memory.
     group = next(at for at in ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"] if pathlib.Path(at).is_dir())
@@ -151,7 +151,7 @@ def memory(place):
     group = pathlib.Path(group, f"throng-maximum-{place.near.holder.pid}")
     group.mkdir()
     UNDO.append(group.rmdir)
-    (group / bound).write_text(str(200 << 20))
+    (group / bound).write_text(str(100 << 20))
     place.far.start(ARGS.throng, "serve", f"{FAR}:9000")
     PREFIX[:] = ["sh", "-c", f'echo $$ >{group}/cgroup.procs; exec "$@"', "sh"]
     return FAR, None
