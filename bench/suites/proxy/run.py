@@ -186,7 +186,7 @@ class Bench:
                 *("--hold", f"{self.seconds}s", f"127.0.0.1:{FRONT}"),
                 reached=False,
             )
-            messages = ran["traffic"]["messages_received"] or ran["answers"]["received"]
+            messages = ran["answers"]["received"]
             return (proxy.cpu() - before) * 1e6 / messages, messages / ran["seconds"]
 
     def each(self, proxy):
