@@ -565,7 +565,7 @@ mod tests {
         assert_eq!(ends.len(), 3);
         // What an accepted one sends is lost: its other end is there.
         shell(
-            "nft 'table ip t { chain o { type filter hook output priority 0; tcp dport 4000 drop; }; }'",
+            "nft 'table ip t { chain i { type filter hook input priority 0; tcp dport 4000 drop; }; }'",
         );
         let (_accepted, peer) = listener.accept().unwrap();
         let mut talks = all

@@ -25,7 +25,9 @@ fn misbehaving(net: &Net, kind: &str) -> Process {
 fn kinds(ran: &Ran) -> Vec<&'static str> {
     let summary = ran.summary();
     let kinds = summary.findings.iter().map(Finding::kind);
-    kinds.filter(|kind| !kind.starts_with("storm")).collect()
+    // A machine with much else to do is told first, as it should be.
+    let of_the_run = |kind: &&str| !kind.starts_with("storm") && *kind != "bottleneck";
+    kinds.filter(of_the_run).collect()
 }
 
 #[test]
@@ -447,7 +449,8 @@ fn whole_messages_that_are_no_echoes_are_found_out() {
                 reads: 0,
                 differing: 3,
             };
-            assert_eq!(s.findings.first(), Some(&none), "{how}: {ran}");
+            assert_eq!(kinds(&ran)[0], none.kind(), "{how}: {ran}");
+            assert!(s.findings.contains(&none), "{how}: {ran}");
             assert!(none.to_string().contains("--latency-marker"));
             let held = s.hold_s.expect("a load has a hold");
             assert_eq!(held < 0.9 * f64::from(hold), hold > 1, "{how}: {ran}");

@@ -123,6 +123,45 @@ fn the_command_runs_among_them_and_its_exit_code_is_the_lab_s() {
 }
 
 #[test]
+fn a_fleet_has_an_agent_on_each_host() {
+    let net = Net::own();
+    let ran = lab(
+        &net,
+        &[
+            "3",
+            "--serve",
+            "echo",
+            "--",
+            "fleet",
+            "run",
+            "load",
+            "-c",
+            "90",
+            "-m",
+            "hello",
+            "-r",
+            "5",
+            "--latency-echo",
+            "--hold",
+            "1s",
+            "--output",
+            "json",
+            "{server}:9000",
+        ],
+    );
+    let s = ran.reached();
+    assert_eq!(s.connections.established, 90, "{ran}");
+    assert!(
+        ran.stderr
+            .contains("90 connections accepted, up to 90 at once"),
+        "{ran}"
+    );
+    for host in ["host-1", "host-2", "host-3"] {
+        assert!(ran.stdout.contains(host), "{ran}");
+    }
+}
+
+#[test]
 fn links_have_the_bandwidth_and_the_loss_that_were_asked_for() {
     let net = Net::own();
     // A limit is an upper bound, however slow the machine is.

@@ -4,6 +4,7 @@ use crate::Failure;
 use std::collections::HashMap;
 use std::process::Command;
 use std::str::FromStr;
+use throng_core::lab::{Lab, VARIABLE};
 use throng_fleet::{Allow, Command as Child, Transport};
 
 /// The most agents that one option starts on this machine.
@@ -18,14 +19,20 @@ pub(crate) enum Agents {
     Ssh(Vec<String>),
     /// What this command starts.
     Exec(String),
+    /// One on each host of the lab around (`throng lab`).
+    Lab,
 }
 
 impl FromStr for Agents {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Agents, String> {
-        let wrong =
-            || format!("'{text}' names no agents; write local:4, ssh:HOST,HOST or exec:'COMMAND'");
+        let wrong = || {
+            format!("'{text}' names no agents; write local:4, ssh:HOST,HOST, exec:'COMMAND' or lab")
+        };
+        if text == "lab" {
+            return Ok(Agents::Lab);
+        }
         match text.split_once(':').ok_or_else(wrong)? {
             ("local", n) => match n.parse() {
                 Ok(n @ 1..=MOST_LOCAL) => Ok(Agents::Local(n)),
@@ -56,6 +63,12 @@ pub(super) struct Allowed {
     pub local: Vec<Allow>,
     /// Those that are started on others.
     pub remote: Vec<Allow>,
+}
+
+/// The lab that this process is in, if it is in one; an error if it can't be read.
+pub(super) fn lab_around() -> Option<Result<Lab, String>> {
+    let text = std::env::var_os(VARIABLE)?;
+    Some(text.to_string_lossy().parse())
 }
 
 /// Ways to all these agents. Each has a name of its own.
@@ -107,6 +120,21 @@ pub(super) fn transports(
                 command.args(["-c", &format!("exec {line}")]);
                 add(format!("exec-{commands}"), command);
             }
+            Agents::Lab => {
+                let lab = lab_around()
+                    .ok_or_else(|| {
+                        Failure::usage(format!(
+                            "--agents lab: there is no lab here: {VARIABLE} is not set; write throng lab 4 -- fleet run ..."
+                        ))
+                    })?
+                    .map_err(Failure::usage)?;
+                for nth in 1..=lab.hosts.len() {
+                    let mut command = Command::new(&program);
+                    command.args(["lab", "--on", &nth.to_string(), "--"]);
+                    command.args(words(&allowed.local));
+                    add(format!("host-{nth}"), command);
+                }
+            }
         }
     }
     Ok(started)
@@ -135,6 +163,7 @@ mod tests {
             ("local:4", Agents::Local(4)),
             ("ssh:a,user@b", hosts(&["a", "user@b"])),
             ("exec:x -y", Agents::Exec("x -y".into())),
+            ("lab", Agents::Lab),
         ] {
             assert_eq!(text.parse(), Ok(agents));
         }
@@ -149,6 +178,7 @@ mod tests {
             "ssh:-oProxyCommand=x",
             "exec: ",
             "nats:x",
+            "lab:2",
         ] {
             let error = text.parse::<Agents>().unwrap_err();
             assert!(

@@ -18,6 +18,8 @@ Examples:
       Three machines, one summary.
   throng fleet run --agents ssh:a,b --fit hi.toml --output json
       A scenario file; who has less room gets fewer connections.
+  throng lab 8 --serve sink -- fleet run load -c 16k {server}:9000
+      Eight hosts on this machine, an agent on each (`throng help lab`).
   throng fleet run --agents exec:'./agent 1' load -c 9k 10.0.0.7:9000
       An agent that a command starts, which runs `throng agent --stdio`.";
 
@@ -30,8 +32,8 @@ pub(crate) struct Args {
     #[arg(value_name = "WHAT")]
     pub what: What,
 
-    /// Agents to start: local:N, ssh:HOST[,HOST...] or exec:'COMMAND'; repeatable
-    #[arg(long, value_name = "AGENTS", required = true)]
+    /// Agents to start: local:N, ssh:HOST[,HOST...], exec:'COMMAND' or lab; repeatable [default in a lab: lab]
+    #[arg(long, value_name = "AGENTS")]
     pub agents: Vec<Agents>,
 
     /// Give connections that one agent has no room for to others

@@ -8,7 +8,7 @@ pub(crate) use args::Args;
 use super::{http, load, run as run_file};
 use crate::files::token;
 use crate::{Failure, ask, usage};
-use agents::Allowed;
+use agents::{Agents, Allowed};
 use clap::FromArgMatches;
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -20,6 +20,15 @@ use throng_fleet::{Allow, Fleet, Refusal, Terms, conduct, undividable};
 
 /// Runs a load on a fleet. Returns the exit code.
 pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
+    let agents = match (args.agents.as_slice(), agents::lab_around()) {
+        ([], Some(_)) => vec![Agents::Lab],
+        ([], None) => {
+            return Err(Failure::usage(
+                "no agents: say which to start, as --agents local:4 or --agents ssh:a,b,c",
+            ));
+        }
+        (named, _) => named.to_vec(),
+    };
     let asked = asked(args, grammar)?;
     if let Some(option) = asked.report.outputs.iter().find_map(|o| o.only_here()) {
         return Err(Failure::usage(format!(
@@ -47,7 +56,7 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
                 },
                 local: targets,
             };
-            let agents = agents::transports(&args.agents, &allowed)?;
+            let agents = agents::transports(&agents, &allowed)?;
             undividable(scenario, agents.len()).map_or(Ok(()), |why| Err(Failure::usage(why)))?;
             let fleet = Fleet {
                 run: unique(),

@@ -11,8 +11,10 @@ const EXAMPLES: &str = "\
 Examples:
   throng lab 2 --serve echo -- load -c 1k {server}:9000
       A server and a client with a network between them.
-  throng lab 8 --start 'nginx -c /tmp/nginx.conf' -- http http://{server}/
+  throng lab 8 --start 'nginx -c /nginx.conf' -- http {server}/
       Your server in place of throng's.
+  throng lab 8 --serve sink -- fleet run load -c 16k {server}:9000
+      One load from eight hosts, with one summary.
   throng lab 4 --rate-limit 100Mbps --loss 1%
       A lab with slow and lossy links that stands until Ctrl-C.
   throng lab --on 3 -- load -c 20k {server}:9000

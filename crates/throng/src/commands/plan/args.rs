@@ -28,7 +28,7 @@ Examples:
 
 Exit codes: 0 the connections fit, or no number was given; 1 they do not; 2 bad usage.";
 
-/// Show how many connections this machine can hold and which limit binds first
+/// Show how many connections fit here, and which limit binds first
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(crate) struct Args {

@@ -22,7 +22,7 @@ Examples:
 
 Exit codes: 0 measured; 1 it could not be measured; 2 bad usage; 130 interrupted.";
 
-/// Find out what stands between two machines: NAT, firewalls, load balancers, proxies
+/// Find out what stands between two machines: NAT, firewalls, proxies
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
