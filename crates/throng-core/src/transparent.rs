@@ -13,7 +13,7 @@ pub fn rules(backends: &[SocketAddr]) -> Vec<String> {
     let mut all = vec![
         format!("nft add table {TABLE}"),
         format!(
-            "nft 'add chain {TABLE} answers {{ type filter hook prerouting priority mangle; }}'"
+            "nft add chain {TABLE} answers '{{ type filter hook prerouting priority mangle; }}'"
         ),
         format!(
             "nft add rule {TABLE} answers meta l4proto tcp socket transparent 1 meta mark set {MARK:#x}"

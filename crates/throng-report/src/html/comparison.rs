@@ -161,7 +161,7 @@ fn overall(found: &ByPoint) -> Markup {
                         @for o in &found.overall {
                             tr class=(tone(o.verdict)) {
                                 th scope="row" { (o.metric.to_string()) }
-                                td { strong { (o.sentence()) } }
+                                td colspan="1" { strong { (o.sentence()) } }
                                 td { (of(o.sweep)) }
                             }
                         }
