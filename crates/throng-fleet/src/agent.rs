@@ -61,7 +61,7 @@ pub enum Planned {
     Refused(String),
 }
 
-/// See the [module](self).
+/// The state of an agent: what the coordinator says and what its run does in, messages and actions out. Has no clock and no socket.
 pub struct Agent {
     facts: Facts,
     limits: Limits,

@@ -121,7 +121,7 @@ pub enum Refusal {
     Interrupted,
 }
 
-/// See the [module](self).
+/// The state of a coordinator: what agents say and the time in, orders and decisions out. Has no clock and no socket.
 pub struct Coordinator {
     run: String,
     terms: Terms,
