@@ -492,12 +492,12 @@ fn each_wrong_answer_is_counted_by_its_kind() {
             );
             let http = http(&ran);
             let good = failed.is_none();
-            assert_eq!(
-                (ran.code == 0, ran.summary().reached),
-                (good, good),
-                "{ran}"
-            );
-            assert_eq!(http.completed > 0, good, "{ran}");
+            let s = ran.summary();
+            // A busy machine may not keep the rate, which is no matter of answers.
+            let wrong = s.findings.iter().any(|f| f.kind() != "rate_missed");
+            assert_eq!(ran.code == 0, s.reached, "{ran}");
+            assert_eq!((wrong, http.completed > 0), (!good, good), "{ran}");
+            assert!(good || !s.reached, "{ran}");
             let kinds: Vec<Failed> = http.failed.keys().copied().collect();
             assert_eq!(kinds, Vec::from_iter(*failed), "{path} {ran}");
             let kinds: Vec<Malformed> = http.malformed.keys().copied().collect();

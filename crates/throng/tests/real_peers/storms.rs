@@ -109,10 +109,11 @@ fn nginx_that_is_reloaded_moves_connections_and_cuts_those_that_wait_too_long() 
     let ran = ran.wait(Duration::from_secs(30));
     let s = ran.summary();
     let d = drain(&s);
-    assert_eq!((d.ended, d.moved + d.cut), (100, 100), "{ran}");
-    // A request may cross the end of its connection.
-    assert!(d.cut <= 5 && d.missing == 0 && d.stuck == Some(0), "{ran}");
-    assert_eq!(s.reached, d.cut == 0, "{ran}");
+    let broke = d.cut + d.reset;
+    assert_eq!((d.ended, d.moved + broke), (100, 100), "{ran}");
+    // A request may cross the end of its connection, which nginx's kernel may answer with a reset.
+    assert!(broke <= 5 && d.missing == 0 && d.stuck == Some(0), "{ran}");
+    assert_eq!(s.reached, broke == 0, "{ran}");
     let http = s.protocols.http.as_ref().expect("it is HTTP");
     assert_eq!(
         http.requests,
