@@ -3,7 +3,7 @@
 use crate::frame;
 use crate::message::{self, FromAgent, MOST_FROM_AGENT, MOST_TO_AGENT, ToAgent};
 use crate::transport::{Arrival, Incoming, Link, Transport};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{self, Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -97,7 +97,11 @@ impl Link for Running {
 fn send(mut stdin: ChildStdin, messages: &Receiver<ToAgent>, incoming: &Incoming) {
     for message in messages {
         let written = match message::encode(&message, MOST_TO_AGENT) {
-            Ok(bytes) => frame::write(&mut stdin, &bytes).map_err(|e| e.to_string()),
+            Ok(bytes) => match frame::write(&mut stdin, &bytes) {
+                // It has ended: what it said last is read first, and then that it ended.
+                Err(e) if e.kind() == ErrorKind::BrokenPipe => return,
+                written => written.map_err(|e| e.to_string()),
+            },
             Err(e) => Err(e.to_string()),
         };
         if let Err(e) = written {
