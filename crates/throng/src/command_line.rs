@@ -1,12 +1,20 @@
-//! The command line as results have it.
+//! The command line as results have it, and the program that was called.
 
+use crate::Failure;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 /// The words of the command line. Bytes that are not UTF-8 are escaped.
 pub(crate) fn words() -> Vec<String> {
     std::env::args_os()
         .map(|word| printable(word.as_bytes()))
         .collect()
+}
+
+/// The file of this program, which other processes are to run.
+pub(crate) fn program() -> Result<PathBuf, Failure> {
+    std::env::current_exe()
+        .map_err(|e| Failure::fault(format!("can't find throng's own program: {e}")))
 }
 
 /// `bytes` as text, `\xHH` for each that is not UTF-8.

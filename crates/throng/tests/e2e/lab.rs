@@ -96,58 +96,26 @@ fn hosts_reach_the_server_from_addresses_of_their_own() {
 #[test]
 fn the_command_runs_among_them_and_its_exit_code_is_the_lab_s() {
     let net = Net::own();
-    let ran = lab(
+    let around = net.shell("ip -br link");
+    assert!(!around.contains("lab"), "{around}");
+    let ran = run(
         &net,
-        &[
-            "1",
-            "--serve",
-            "sink",
-            "--",
-            "load",
-            "-c",
-            "30",
-            "--hold",
-            "300ms",
-            "--output",
-            "json",
-            "{server}:9000",
-        ],
+        "lab 1 --serve sink -- load -c 30 --hold 300ms --output json {server}:9000",
     );
     let s = ran.reached();
     assert_eq!(s.connections.established, 30);
-    assert_eq!(lab(&net, &["1", "--", "sh", "-c", "exit 7"]).code, 7);
-    // Nothing of it is in the network around it.
-    let before = net.shell("ip -br link");
-    assert_eq!(net.shell("ip -br link"), before);
-    assert!(!before.contains("lab"), "{before}");
+    // Nothing of a lab is in the network around it, once it has ended.
+    let own = run(&net, "lab 1 -- sh -c 'exit 7'");
+    assert_eq!(own.code, 7, "{own}");
+    assert_eq!(net.shell("ip -br link"), around);
 }
 
 #[test]
 fn a_fleet_has_an_agent_on_each_host() {
     let net = Net::own();
-    let ran = lab(
+    let ran = run(
         &net,
-        &[
-            "3",
-            "--serve",
-            "echo",
-            "--",
-            "fleet",
-            "run",
-            "load",
-            "-c",
-            "90",
-            "-m",
-            "hello",
-            "-r",
-            "5",
-            "--latency-echo",
-            "--hold",
-            "1s",
-            "--output",
-            "json",
-            "{server}:9000",
-        ],
+        "lab 3 --serve echo -- fleet run load -c 90 -m hello -r 5 --latency-echo --hold 1s --output json {server}:9000",
     );
     let s = ran.reached();
     assert_eq!(s.connections.established, 90, "{ran}");

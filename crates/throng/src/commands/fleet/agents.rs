@@ -1,6 +1,6 @@
 //! Which agents a fleet has: a way to start some of them is a line of `parse` and a branch of `transports`.
 
-use crate::Failure;
+use crate::{Failure, command_line};
 use std::collections::HashMap;
 use std::process::Command;
 use std::str::FromStr;
@@ -76,8 +76,7 @@ pub(super) fn transports(
     all: &[Agents],
     allowed: &Allowed,
 ) -> Result<Vec<Box<dyn Transport>>, Failure> {
-    let program = std::env::current_exe()
-        .map_err(|e| Failure::fault(format!("can't find this program's file: {e}")))?;
+    let program = command_line::program()?;
     let mut started: Vec<Box<dyn Transport>> = Vec::new();
     let mut named: HashMap<String, u32> = HashMap::new();
     let mut add = |name: String, command: Command| {

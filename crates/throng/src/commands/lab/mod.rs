@@ -10,7 +10,7 @@ mod words;
 
 pub(crate) use args::Args;
 
-use crate::{Failure, signals};
+use crate::{Failure, command_line, signals};
 use network::{Host, Network};
 use std::ffi::OsString;
 use std::process::{Command, Stdio};
@@ -38,8 +38,7 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
     if let Some(host) = &args.on {
         return member::run_on(host, &words);
     }
-    let program = std::env::current_exe()
-        .map_err(|e| Failure::fault(format!("can't find throng's own program: {e}")))?;
+    let program = command_line::program()?;
     let serves = match (&args.serve, &args.start) {
         (Some(mode), _) => {
             let port = args.port.to_string();

@@ -1,6 +1,6 @@
 //! The command of a lab.
 
-use crate::Failure;
+use crate::{Failure, command_line};
 use std::ffi::OsString;
 use throng_core::lab::SERVER;
 
@@ -15,13 +15,7 @@ pub(super) fn of_command(
     let is_ours = first
         .to_str()
         .is_some_and(|name| grammar.find_subcommand(name).is_some());
-    let own = match is_ours {
-        true => Some(
-            std::env::current_exe()
-                .map_err(|e| Failure::fault(format!("can't find throng's own program: {e}")))?,
-        ),
-        false => None,
-    };
+    let own = is_ours.then(command_line::program).transpose()?;
     let filled = words.iter().map(|word| match word.to_str() {
         Some(text) => text.replace("{server}", &SERVER.to_string()).into(),
         // What is not UTF-8 is given on as it is.

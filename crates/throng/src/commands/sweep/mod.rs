@@ -13,7 +13,7 @@ mod under_test;
 pub(crate) use args::Args;
 
 use crate::live_page::Place;
-use crate::{Failure, files, output, signals};
+use crate::{Failure, command_line, files, output, signals};
 use args::Form;
 use clap::FromArgMatches;
 use conduct::{Conduct, End};
@@ -41,8 +41,7 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
     let page = args.report.as_ref();
     let page = page.map(|path| files::Named::new("--report", path));
     files::check(&to.into_iter().chain(page).collect::<Vec<_>>(), &[])?;
-    let program = std::env::current_exe()
-        .map_err(|e| Failure::fault(format!("can't find throng's own program: {e}")))?;
+    let program = command_line::program()?;
     // In the network where the user is.
     let place = args.web.as_ref().map(Place::take).transpose()?;
     let (directory, plan) = match &args.resume {
