@@ -4,7 +4,7 @@
 use crate::capacity::LimitKind;
 use crate::engine::Engine;
 use crate::human;
-use crate::plan::Shortfall;
+use crate::plan::{PortsRest, Shortfall};
 use crate::record::Record;
 use crate::stats::{Measured, Tally};
 use crate::summary::Phase;
@@ -173,6 +173,8 @@ pub enum Note {
         /// The sysctl that bounds it.
         sysctl: &'static str,
     },
+    /// Ports of connections that are closed rest, which bounds the rate of new ones.
+    PortsRest(PortsRest),
     /// How the run will be carried out.
     Planned(Planned),
     /// The event loop is epoll, because io_uring can't be used.
@@ -267,6 +269,7 @@ impl fmt::Display for Note {
                 human::bytes(*asked),
                 human::bytes(*granted),
             ),
+            Note::PortsRest(ports) => write!(f, "{ports}"),
             Note::Planned(planned) => write!(f, "{planned}"),
             Note::Fallback { why } => {
                 write!(f, "engine epoll, because io_uring can't be used: {why}")

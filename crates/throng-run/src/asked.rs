@@ -2,14 +2,15 @@
 
 use crate::behave::LoadBehaviours;
 use std::time::Duration;
-use throng_core::record::{Asked, AskedRate, RateOf, Role};
+use throng_core::plan::PortsRest;
+use throng_core::record::{Asked, AskedExchanges, AskedRate, RateOf, Role};
 use throng_core::scenario::{
     LoadScenario, ProxyScenario, RunRate, Sending, ServeScenario, SteadyFrom,
 };
 use throng_core::summary::LatencyReport;
 
 /// What the load `scenario` asked for, of this many connections. They were held for `hold`. `messages` is how many messages were asked for
-/// during the run: by a profile from stdin, or at a rate that was changed.
+/// during the run: by a profile from stdin, or at a rate that was changed. `ports` is what bounds the rate of new connections.
 pub(crate) fn of_load(
     scenario: &LoadScenario,
     behaviours: &LoadBehaviours,
@@ -17,6 +18,7 @@ pub(crate) fn of_load(
     hold: Duration,
     messages: Option<f64>,
     connections: u64,
+    ports: Option<&PortsRest>,
 ) -> Asked {
     let (pace, sending) = (&scenario.pace, &scenario.pace.sending);
     let all = |each: f64| each * connections as f64;
@@ -61,7 +63,14 @@ pub(crate) fn of_load(
         hold_s: holds(scenario).map(|hold| hold.as_secs_f64()),
         allow: scenario.allow,
         expect: scenario.expect.clone(),
-        lifetime: scenario.connect.lifetime.is_some() || scenario.protocol.closes(),
+        lifetime: scenario.renews(),
+        exchanges: scenario
+            .connect
+            .exchanges_per_connection
+            .map(|each| AskedExchanges {
+                each,
+                ports_per_s: ports.map(|ports| ports.per_s()),
+            }),
         own_server: scenario.own_server.is_some(),
         stops_at_text: scenario.measure.stop_at.is_some(),
         answers: behaviours.matches_answers(),

@@ -4,8 +4,8 @@ use crate::Failure;
 use crate::attached::Taps;
 use std::sync::{Arc, Mutex, PoisonError};
 use throng_core::behaviour::{
-    AnswerBy, Arriving, Behaviour, InTurn, Load, Marker, Matcher, Matching, NoMatcher, Pacing,
-    Pattern, ReplyMatcher, Task, Wire,
+    AnswerBy, Arriving, Behaviour, Exchanges, InTurn, Load, Marker, Matcher, Matching, NoMatcher,
+    Pacing, Pattern, ReplyMatcher, Task, Wire,
 };
 use throng_core::pacing::{MessagePace, Profile};
 use throng_core::payload::{
@@ -16,8 +16,8 @@ use throng_core::protocol::proxy_protocol::{Clients, ClientsNamed, Headed};
 use throng_core::protocol::tunnel::{Tunnel, TunnelOptions};
 use throng_core::protocol::{Answers, Authority, Choose, Prepared, UseBehaviour, UseWire};
 use throng_core::scenario::{
-    Counted, ListenMode, LoadScenario, MessageLatency, OwnServer, RunRate, Sending, ServeScenario,
-    TlsServer, Writes,
+    Connect, Counted, ListenMode, LoadScenario, MessageLatency, OwnServer, RunRate, Sending,
+    ServeScenario, TlsServer, Writes,
 };
 use throng_core::target::Port;
 use throng_core::units::Rate;
@@ -268,6 +268,7 @@ impl<'a> LoadBehaviours<'a> {
             staggered: self.scenario.protocol.kind().answers() == Answers::Whole,
             delay: self.scenario.pace.delay,
             lifetime: self.scenario.connect.lifetime,
+            exchanges: exchanges(&self.scenario.connect),
             receive: self.scenario.pace.downstream,
             first_byte: self.scenario.measure.first_byte,
             samples: self.scenario.measure.samples,
@@ -286,6 +287,15 @@ impl<'a> LoadBehaviours<'a> {
             ..Task::new(script.clone(), self.pacing.clone())
         }
     }
+}
+
+/// How many exchanges a connection carries, if that is a number.
+fn exchanges(connect: &Connect) -> Option<Exchanges> {
+    let each = connect.exchanges_per_connection?;
+    Some(Exchanges {
+        each,
+        peer_closes: connect.await_close,
+    })
 }
 
 /// Combines a wire with the behaviour of the connections that a worker opens.

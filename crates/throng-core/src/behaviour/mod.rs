@@ -10,9 +10,9 @@
 mod load;
 
 pub use load::{
-    AnswerBy, Arriving, Choose, Dispatched, InTurn, InTurnConn, Load, LoadConn, Marker, Matched,
-    MatchedConn, Matcher, Matching, NoMatcher, Pacing, Pattern, Received, Receiver, ReplyMatcher,
-    TaggedReply, Tap, Task, Wire, starts_at,
+    AnswerBy, Arriving, Choose, Dispatched, Exchanges, InTurn, InTurnConn, Load, LoadConn, Marker,
+    Matched, MatchedConn, Matcher, Matching, NoMatcher, Pacing, Pattern, Received, Receiver,
+    ReplyMatcher, TaggedReply, Tap, Task, Wire, starts_at,
 };
 
 use crate::pacing::Piece;

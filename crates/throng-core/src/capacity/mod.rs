@@ -31,7 +31,7 @@ pub use proxies::Proxies;
 pub use question::{Question, Role};
 use serde::{Deserialize, Serialize};
 pub use target::{listeners, servers};
-pub(crate) use tuples::{addresses_needed, each_target_gets};
+pub(crate) use tuples::{addresses_needed, each_target_gets, reuses_time_wait};
 pub use warnings::{Warning, WarningKind};
 
 /// The version of the JSON form of [`Capacity`].

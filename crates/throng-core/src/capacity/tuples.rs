@@ -63,6 +63,18 @@ fn is_loopback_v4(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V4(ip) if ip.is_loopback())
 }
 
+/// Whether connect() takes ports whose last connection to `target` is in TIME_WAIT, once that has lasted for a second.
+pub(crate) fn reuses_time_wait(ports: &Ports, target: Option<SocketAddr>) -> bool {
+    match ports.tw_reuse {
+        // Without timestamps the kernel can't tell late segments of the old connection.
+        _ if ports.timestamps == Some(0) => false,
+        // 2 is "where an address is a loopback address": tcp_twsk_unique().
+        Some(2) => target.is_some_and(|t| t.ip().is_loopback()),
+        Some(1) => true,
+        _ => false,
+    }
+}
+
 /// What is left of the four-tuples to one target.
 struct Left {
     target: Option<SocketAddr>,
@@ -90,14 +102,7 @@ fn left(case: &Case, target: Option<SocketAddr>) -> Option<Left> {
         .collect();
     let sources = (sources.len() as u64).max(1);
     let known = target.and_then(|t| case.host.targets.iter().find(|k| k.target == t));
-    let waits = match case.host.ports.tw_reuse {
-        // 2 is "where an address is a loopback address": tcp_twsk_unique().
-        // Without timestamps the kernel can't tell late segments of the old connection.
-        _ if case.host.ports.timestamps == Some(0) => true,
-        Some(2) => target.is_none_or(|t| !t.ip().is_loopback()),
-        Some(1) => false,
-        _ => true,
-    };
+    let waits = !reuses_time_wait(&case.host.ports, target);
     let in_use = known.map_or(0, |k| k.in_use);
     let time_wait = known.map_or(0, |k| if waits { k.time_wait } else { 0 });
     let all = sources * u64::from(case.host.ports.usable());

@@ -61,6 +61,18 @@ impl Whose {
     }
 }
 
+/// That a limit of this client ends the search.
+fn ends_there(limit: LimitKind) -> String {
+    match limit {
+        LimitKind::Memory => "its memory ends there".into(),
+        LimitKind::CgroupMemory => "the memory of its cgroup ends there".into(),
+        LimitKind::TcpMemory => "the kernel's memory for sockets ends there".into(),
+        LimitKind::SystemFiles => "the files of its system end there".into(),
+        LimitKind::FourTuples | LimitKind::OpenFiles => format!("its {} end there", limit.words()),
+        limit => format!("its limit is there ({})", limit.words()),
+    }
+}
+
 /// How it is known that the server holds what is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -176,7 +188,7 @@ impl Maximum {
             Ending::Client => {
                 let limit = self.limit.or(self.client_limit);
                 let end = match limit {
-                    Some(limit) => format!("its {} end there", limit.words()),
+                    Some(limit) => ends_there(limit),
                     None => "it can open no more".into(),
                 };
                 format!(

@@ -3,6 +3,7 @@
 
 mod beside;
 mod maximum;
+mod ports;
 mod proxy;
 mod routes;
 mod shortfall;
@@ -11,6 +12,7 @@ mod tests;
 
 pub use beside::{Beside, beside};
 pub use maximum::{Most, most};
+pub use ports::PortsRest;
 pub use proxy::{ProxyPlan, proxy};
 pub use routes::Routes;
 pub use shortfall::Shortfall;
@@ -45,6 +47,8 @@ pub struct LoadPlan {
     pub warnings: Vec<Shortfall>,
     /// All limits, the one that binds first in front. A run that stops short is compared with them.
     pub limits: Vec<Limit>,
+    /// What bounds the rate of new connections, where each is closed by this side in its turn, unless fewer were asked for.
+    pub ports: Option<PortsRest>,
     /// How many ends of each connection are sockets of this machine: 2 if the target's address is its own. `None` if
     /// that differs from target to target.
     pub ends_here: Option<u64>,
@@ -127,6 +131,7 @@ pub fn load(scenario: &LoadScenario, host: &Host) -> Result<LoadPlan, Vec<Shortf
         return Err(Vec::new());
     };
     Ok(LoadPlan {
+        ports: ports::rest(scenario, &routes, host),
         engine: capacity.engine,
         why_epoll: capacity.why_epoll,
         workers: capacity.workers,

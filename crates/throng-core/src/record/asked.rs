@@ -9,6 +9,7 @@ use crate::stats::Tally;
 use crate::storm::Dropping;
 use crate::units::written::Maybe;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU16;
 
 /// What a run is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +97,16 @@ impl AskedLatencies {
     }
 }
 
+/// What was asked of connections that carry a number of exchanges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedExchanges {
+    /// How many on each connection.
+    pub each: NonZeroU16,
+    /// New connections per second for which this client has ports, as each rests once its connection is closed; `None` if that
+    /// is no bound.
+    pub ports_per_s: Option<u64>,
+}
+
 /// What was asked of a run, as far as its report and its verdict depend on it: plain facts, each about the share of one
 /// source. Its default is a load that asks for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -147,6 +158,9 @@ pub struct Asked {
     pub expect: Vec<Expectation>,
     /// Connections are closed and opened again after a time, so that some are always missing.
     pub lifetime: bool,
+    /// How many exchanges connections are to carry before they are closed and opened again; `None` for no number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanges: Option<AskedExchanges>,
     /// The server is in the same process: what one side sends the other receives.
     pub own_server: bool,
     /// A text ends the run.
@@ -180,8 +194,13 @@ pub struct Asked {
     pub steady_from_last_attempt: bool,
 }
 
-/// Whether of `asked` connections as many have been closed as `protocol` allows, so that connections come and go all the
-/// time: some are always being opened again.
+/// How many connections have been closed as was asked, or as `protocol` allows, after a number of exchanges.
+pub fn closed_by_agreement(protocol: ProtocolKind, counted: &Tally) -> u64 {
+    protocol.closed_by_agreement(counted) + counted.exchanged
+}
+
+/// Whether of `asked` connections as many have been closed by agreement, so that connections come and go all the time: some
+/// are always being opened again.
 pub fn churn(protocol: ProtocolKind, asked: u64, counted: &Tally) -> bool {
-    asked > 0 && protocol.closed_by_agreement(counted) >= asked
+    asked > 0 && closed_by_agreement(protocol, counted) >= asked
 }

@@ -28,7 +28,10 @@ mod server;
 mod storm;
 mod strain;
 
-pub use asked::{Asked, AskedLatencies, AskedRate, MessagesBy, RateOf, Role, churn};
+pub(crate) use asked::closed_by_agreement;
+pub use asked::{
+    Asked, AskedExchanges, AskedLatencies, AskedRate, MessagesBy, RateOf, Role, churn,
+};
 pub use at_once::most_at_once;
 pub use ending::{Ending, Mark, Used};
 pub use environment::Environment;

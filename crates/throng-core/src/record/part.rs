@@ -2,6 +2,7 @@
 
 use super::{
     Asked, Ending, Environment, Interval, Intervals, IntervalsError, Reading, Role, churn,
+    closed_by_agreement,
 };
 use crate::engine::Engine;
 use crate::stats::{Durations, Measured, Tally};
@@ -109,7 +110,7 @@ impl Part {
     /// any instant.
     pub(crate) fn renews(&self) -> bool {
         let asked = &self.about.asked;
-        asked.lifetime || asked.protocol.closed_by_agreement(&self.opened()) > 0
+        asked.lifetime || closed_by_agreement(asked.protocol, &self.opened()) > 0
     }
 
     /// Whether connections come and go all the time, as the protocol allows: as many have been closed by agreement as were

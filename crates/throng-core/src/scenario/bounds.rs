@@ -4,6 +4,7 @@ use crate::units::written::{
     Count, Span, bandwidth_text, bytes_text, count_text, duration_text, written,
 };
 use crate::units::{self, Bandwidth, UnitError};
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 /// More connections than this can't be numbered with 24-bit slots in 32-bit tables on one machine, nor
@@ -43,6 +44,16 @@ pub fn requests(text: &str) -> Result<u32, UnitError> {
         0 => Err(UnitError::OutOfBounds("at least 1 is needed".into())),
         n => Ok(n),
     }
+}
+
+/// A number of exchanges on a connection: 1 to 65,535.
+///
+/// # Errors
+/// Not a count, or out of bounds.
+pub fn exchanges(text: &str) -> Result<NonZeroU16, UnitError> {
+    let n = u16::try_from(units::count(text)?).ok();
+    n.and_then(NonZeroU16::new)
+        .ok_or_else(|| UnitError::OutOfBounds("1 to 65,535 are possible".into()))
 }
 
 /// A number of threads: 1 to 1,024.
@@ -99,6 +110,8 @@ written! {
     pub(super) Connections: u32 = Count::WHAT, connections, count_text;
     /// A number of [messages](requests()).
     pub(super) Requests: u32 = Count::WHAT, requests, count_text;
+    /// A number of [exchanges](exchanges()).
+    pub(super) Exchanges: NonZeroU16 = Count::WHAT, exchanges, |n: NonZeroU16| count_text(n.get().into());
     /// A number of [threads](workers()). It is written without a unit, as it is read.
     pub(super) Workers: u32 = "a whole number", workers, |n: u32| n.to_string();
     /// A [duration above 0](positive()).

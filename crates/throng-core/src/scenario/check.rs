@@ -15,6 +15,9 @@ use crate::storm::Dropping;
 use crate::target::Port;
 use std::time::Duration;
 
+/// The option of a protocol that has exchanges on a connection of its own.
+const OWN_EXCHANGES: &str = "requests-per-connection";
+
 /// Why a scenario can't be run as it is. The texts name options; docs/scenario.md has the key of each.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Contradiction {
@@ -173,6 +176,17 @@ pub enum Contradiction {
         hold = human::duration(*.1)
     )]
     DropsTooLate(Dropping, Duration),
+    /// Exchanges on each connection, where something else says when it is closed, or how messages go.
+    #[error(
+        "--exchanges-per-connection closes connections and opens others, each message waits for its answer, and -c is how many are under way: leave out {0}"
+    )]
+    ExchangesAnd(&'static str),
+    /// Exchanges on each connection over a protocol that has an option of its own.
+    #[error("--exchanges-per-connection is for messages: {0} has --{1}")]
+    ExchangesOf(&'static str, &'static str),
+    /// A server that is to close connections that go on.
+    #[error("--await-close is about connections that end: add --exchanges-per-connection N")]
+    NoExchanges,
     /// More connections than the connect rate allows in time.
     #[error(
         "{} connections at {} per second take {}, but may take {}: raise --connect-rate or --duration",
@@ -281,8 +295,9 @@ impl LoadScenario {
                 self.tls.get_or_insert_with(TlsClient::default);
             }
         }
-        // An answer is waited for before the next message of such a protocol in any case.
-        let waits = self.protocol.answers().from_every_peer();
+        // An answer is waited for before the next message of such a protocol in any case, and of an exchange.
+        let waits = self.protocol.answers().from_every_peer()
+            || self.connect.exchanges_per_connection.is_some();
         if waits && self.pace.sending == Sending::Flood {
             self.pace.sending = Sending::ClosedLoop { in_flight: None };
         }
@@ -426,6 +441,7 @@ impl LoadScenario {
         {
             return Err(Contradiction::NoEcho);
         }
+        self.check_exchanges()?;
         self.check_drops()?;
         self.check_waits()?;
         self.check_latency()?;
@@ -466,6 +482,42 @@ impl LoadScenario {
         check_alpn(client.chain(server))
     }
 
+    /// Connections that carry a number of exchanges are opened again, and it is by answers that these are known to be over.
+    fn check_exchanges(&self) -> Result<(), Contradiction> {
+        let connect = &self.connect;
+        if connect.exchanges_per_connection.is_none() {
+            return match connect.await_close {
+                true => Err(Contradiction::NoExchanges),
+                false => Ok(()),
+            };
+        }
+        let kind = self.protocol.kind();
+        if let Some(flag) = kind.flag(OWN_EXCHANGES) {
+            return Err(Contradiction::ExchangesOf(kind.name(), flag.long));
+        }
+        let sending = &self.pace.sending;
+        let besides = [
+            (
+                matches!(sending, Sending::ClosedLoop { in_flight: Some(_) }),
+                "--in-flight",
+            ),
+            (
+                !sending.is_closed_loop(),
+                "rates and bandwidths of sending; --connect-rate bounds new connections",
+            ),
+            (!connect.reconnect, "--no-reconnect"),
+            (!connect.drop.is_empty(), "--drop"),
+            (
+                connect.await_close && self.sockets.linger.is_some(),
+                "--linger, or --await-close",
+            ),
+        ];
+        match besides.iter().find(|(given, _)| *given) {
+            Some((_, other)) => Err(Contradiction::ExchangesAnd(other)),
+            None => Ok(()),
+        }
+    }
+
     /// What is dropped can come back during the hold, and what a server closes is not closed here.
     fn check_drops(&self) -> Result<(), Contradiction> {
         let drops = &self.connect.drop;
@@ -483,6 +535,10 @@ impl LoadScenario {
             (self.connect.rate.is_some(), "--connect-rate"),
             (self.connect.lifetime.is_some(), "--channel-lifetime"),
             (self.protocol.closes(), "--requests-per-connection"),
+            (
+                self.connect.exchanges_per_connection.is_some(),
+                "--exchanges-per-connection",
+            ),
             (self.pace.sending.search().is_some(), "-r @LATENCY"),
             (self.pace.requests.is_some(), "--requests"),
             (
@@ -503,6 +559,10 @@ impl LoadScenario {
             (!drops.is_empty(), "--drop"),
             (self.connect.lifetime.is_some(), "--channel-lifetime"),
             (self.protocol.closes(), "--requests-per-connection"),
+            (
+                self.connect.exchanges_per_connection.is_some(),
+                "--exchanges-per-connection",
+            ),
         ];
         if self.drain
             && let Some((_, option)) = closes.iter().find(|(given, _)| *given)
@@ -539,6 +599,10 @@ impl LoadScenario {
             (
                 self.protocol.closes(),
                 "--requests-per-connection, which closes them",
+            ),
+            (
+                self.connect.exchanges_per_connection.is_some(),
+                "--exchanges-per-connection, which closes them",
             ),
             (
                 self.connect.within.is_some() || self.measure.steady_from == SteadyFrom::Begun,
@@ -668,6 +732,9 @@ impl LoadScenario {
     fn needs_message(&self) -> Option<&'static str> {
         if self.pace.requests.is_some() {
             return Some("--requests");
+        }
+        if self.connect.exchanges_per_connection.is_some() {
+            return Some("--exchanges-per-connection");
         }
         match &self.pace.sending {
             Sending::PerConnection(_) | Sending::Search(_) => return Some("--message-rate"),

@@ -11,6 +11,7 @@ use crate::units::{Rate, UnitError};
 use crate::unix_socket::UnixAddress;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -57,6 +58,12 @@ pub struct Connect {
     /// How long after it was established a connection is closed; `None` for at the end of the run.
     #[serde(with = "Maybe::<Span>")]
     pub lifetime: Option<Duration>,
+    /// How many exchanges, a message and its answer each, a connection carries before it is closed and opened again; `None` for
+    /// as many as the run has time for.
+    #[serde(with = "Maybe::<bounds::Exchanges>")]
+    pub exchanges_per_connection: Option<NonZeroU16>,
+    /// Whether such a connection is to be closed by the server: this side waits for that, for five seconds at most.
+    pub await_close: bool,
 }
 
 /// When data goes with the SYN of a connection that is opened (TCP Fast Open, RFC 7413).
@@ -89,6 +96,8 @@ impl Default for Connect {
             find_window: false,
             find_rate: false,
             lifetime: None,
+            exchanges_per_connection: None,
+            await_close: false,
         }
     }
 }

@@ -109,6 +109,13 @@ impl LoadScenario {
         !self.targets.is_empty() || self.own_server.is_some()
     }
 
+    /// Whether this side is asked to close connections, each in its turn, and to open others in their place.
+    pub fn renews(&self) -> bool {
+        self.connect.lifetime.is_some()
+            || self.connect.exchanges_per_connection.is_some()
+            || self.protocol.closes()
+    }
+
     /// The most connections that its part opens.
     pub fn own_connections(&self) -> u32 {
         self.shard.share(self.connections.most())

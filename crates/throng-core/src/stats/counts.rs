@@ -21,6 +21,8 @@ macro_rules! all_counts {
                 /// Connections that this side closed or reset because it was to drop them (`--drop`). They are among those
                 /// that this side closed.
                 dropped,
+                /// Connections that carried as many exchanges as they were to, and are closed for it (`--exchanges-per-connection`).
+                exchanged,
                 /// Connections that were `ready` and no longer are: they ended, or the peer announced that it would
                 /// close.
                 unready,

@@ -2,6 +2,7 @@
 //! from which every report is drawn. docs/summary.md describes the JSON form for scripts.
 
 mod bottleneck;
+mod churn;
 mod connections;
 mod cost;
 mod curve;
@@ -26,6 +27,7 @@ mod verdict;
 
 pub use crate::record::{Environment, Phase, SearchSummary, VERSION};
 pub use bottleneck::{Bottleneck, Bounded, BusyWith};
+pub use churn::Churn;
 pub use connections::{Connections, FastOpened, SetUp};
 pub use cost::Cost;
 pub use curve::{Curve, CurvePoint, curves};
@@ -127,6 +129,8 @@ pub struct Summary {
     pub storms: Vec<StormSummary>,
     /// What became of connections while the server was drained; `None` if that was not asked for.
     pub drain: Option<Drain>,
+    /// Connections that were opened, used and closed, one after the other; `None` if connections were to stay.
+    pub churn: Option<Churn>,
     /// What a search for a window over which connections come back has found (`--find-window`), if there was one.
     pub window: Option<WindowFound>,
     /// What a search for the most new connections per second has found (`--connect-rate max`), if there was one.

@@ -4,9 +4,9 @@ use super::expected::{self, Known};
 use super::per_second::per_s;
 use super::totals::{Totals, Window};
 use super::{
-    Answers, BandwidthKept, Connections, Cost, Drain, FastOpened, Histogram, Latency, MessageRate,
-    Percentiles, Pings, Requests, Server, SetUp, SourceSummary, Steady, Summary, Traffic,
-    latencies, over_time, verdict,
+    Answers, BandwidthKept, Churn, Connections, Cost, Drain, FastOpened, Histogram, Latency,
+    MessageRate, Percentiles, Pings, Requests, Server, SetUp, SourceSummary, Steady, Summary,
+    Traffic, latencies, over_time, verdict,
 };
 use crate::engine::Engine;
 use crate::expect::{ENOUGH_TO_DIVIDE, Metric, Reading};
@@ -141,6 +141,7 @@ pub fn with_readings(record: &Record, metrics: &[Metric]) -> (Summary, Vec<Readi
         pings: Pings::of(&t.closed),
         stops_seen: t.asked.stops_at_text.then_some(stops_seen),
         storms: t.storms(),
+        churn: Churn::of(&t),
         drain: t.asked.drain.then(|| Drain::of(&t)),
         window: t.endings().find_map(|e| e.window.clone()),
         connect_rate: t.endings().find_map(|e| e.connect_rate.as_deref().cloned()),

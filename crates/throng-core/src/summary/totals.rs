@@ -8,7 +8,8 @@ use crate::protocol::ProtocolKind;
 use crate::protocol::proxy::OfBackend;
 use crate::protocol::proxy_protocol::ClientsNamed;
 use crate::record::{
-    Asked, AskedLatencies, AskedRate, Ending, Mark, Part, Record, Role, most_at_once,
+    Asked, AskedExchanges, AskedLatencies, AskedRate, Ending, Mark, Part, Record, Role,
+    most_at_once,
 };
 use crate::stats::{Closed, Durations, Measured, OfAddress, Tally};
 use std::time::Duration;
@@ -239,6 +240,21 @@ fn judged(part: &Part, measured: &Measured) -> Durations {
     judged
 }
 
+/// What was asked of connections that carry a number of exchanges: each source has ports of its own.
+fn exchanges(parts: &[&Part]) -> Option<AskedExchanges> {
+    let mut all = parts.iter().filter_map(|p| p.about.asked.exchanges);
+    let first = all.next()?;
+    Some(all.fold(first, |sum, one| {
+        AskedExchanges {
+            ports_per_s: sum
+                .ports_per_s
+                .zip(one.ports_per_s)
+                .map(|(a, b)| a.saturating_add(b)),
+            ..sum
+        }
+    }))
+}
+
 /// What was asked of all sources together.
 fn asked(parts: &[&Part]) -> Asked {
     let all = || parts.iter().map(|p| &p.about.asked);
@@ -272,6 +288,7 @@ fn asked(parts: &[&Part]) -> Asked {
         allow: first.allow,
         expect: expect(parts),
         lifetime: parts.iter().any(|p| p.renews()),
+        exchanges: exchanges(parts),
         own_server: any(|a| a.own_server),
         stops_at_text: any(|a| a.stops_at_text),
         answers: any(|a| a.answers),

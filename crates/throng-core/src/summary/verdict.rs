@@ -259,6 +259,8 @@ fn load(
     if stopped_by_text(t) {
         findings.push(Finding::StoppedByText);
     }
+    // Of connections that are opened again and again, each is one that was asked for.
+    reached &= t.asked.exchanges.is_none() || t.held.failed_in_all() == 0;
     // Attempts beyond a maximum are to fail.
     if t.maximum().is_none() {
         failures::failed_attempts(t, &causes, findings);
@@ -386,7 +388,9 @@ fn connections(
 /// and every attempt so far has brought one.
 fn churns(t: &Totals, asked: u64) -> bool {
     let all = !t.parts.is_empty() && t.parts.iter().all(|part| part.churns());
-    all && t.held.ready >= asked && t.held.failed_in_all() == 0
+    // Where that was asked for, failed attempts are judged as such.
+    let failed = t.held.failed_in_all() > 0 && t.asked.exchanges.is_none();
+    all && t.held.ready >= asked && !failed
 }
 
 /// The finding that not all messages were sent of the number that was asked for, if so.

@@ -6,6 +6,7 @@
 //! `sections` is the list of sections. A new one needs no more than a line there: its short form is made of its rows.
 
 mod agents;
+mod churn;
 mod connect_rate;
 mod drain;
 mod expected;
@@ -77,6 +78,7 @@ pub(crate) fn sections(summary: &Summary) -> (Vec<Section>, Vec<Section>) {
             set_up(summary),
             storms::storms(summary),
             drain::drain(summary),
+            churn::churn(summary),
             window::window(summary),
             connect_rate::connect_rate(summary),
         ],
@@ -134,7 +136,10 @@ pub(crate) fn verdict_and_notes(summary: &Summary) -> (String, Style, &[Finding]
     let (mut text, notes) = match findings {
         [first, rest @ ..] if !summary.reached => (first.to_string(), rest),
         // Its sentence is the verdict.
-        [Finding::Maximum { .. }, rest @ ..] => (composed(summary), rest),
+        [
+            Finding::Maximum { .. } | Finding::ConnectRate { .. },
+            rest @ ..,
+        ] => (composed(summary), rest),
         [] if !summary.reached && !summary.interrupted => {
             (format!("Fell short: {}", composed(summary)), findings)
         }
@@ -179,6 +184,12 @@ fn composed(summary: &Summary) -> String {
     if let Some(found) = summary.maximum.as_ref().filter(|m| m.is_found()) {
         let held = held(summary).map(|s| format!("; held for {}", human::seconds(s)));
         return format!("{}{}", found.words, held.unwrap_or_default());
+    }
+    if let Some(found) = summary.connect_rate.as_ref().filter(|r| r.is_found()) {
+        return found.words.clone();
+    }
+    if let Some(text) = summary.churn.as_ref().and_then(churn::verdict) {
+        return text;
     }
     let mut text = match c.asked {
         Some(asked) => format!("{} of {}", count(c.peak), things(asked, "connection")),

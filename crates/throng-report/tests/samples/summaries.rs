@@ -120,6 +120,7 @@ pub fn perfect() -> Summary {
         pings: None,
         stops_seen: None,
         storms: Vec::new(),
+        churn: None,
         drain: None,
         window: None,
         connect_rate: None,

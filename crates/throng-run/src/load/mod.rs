@@ -77,6 +77,9 @@ pub fn load(
         (scenario.connections.number()).map(|_| scenario.own_connections().into()),
     );
     watch.warn(&plan.warnings);
+    if let Some(ports) = &plan.ports {
+        watch.note(&Note::PortsRest(*ports));
+    }
     watch.note_files();
     sockets::warn_of_buffers(&scenario.sockets, &mut watch);
     watch.note(&Note::Planned(planned(&plan)));

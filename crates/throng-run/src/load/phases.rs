@@ -370,6 +370,7 @@ impl<'a> Run<'a> {
                 hold,
                 messages,
                 self.asked,
+                self.plan.ports.as_ref(),
             ),
             engine: self.plan.engine,
             why_epoll: self.plan.why_epoll.as_deref(),

@@ -178,6 +178,8 @@ fn connect(args: &LoadArgs, hold: Hold) -> Result<Connect, Failure> {
         drop: args.drop.clone(),
         find_window: args.find_window,
         lifetime: args.channel_lifetime,
+        exchanges_per_connection: args.exchanges_per_connection,
+        await_close: args.await_close,
         ..default
     })
 }

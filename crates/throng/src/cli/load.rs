@@ -11,6 +11,7 @@ use super::sockets::{SocketArgs, Switch};
 use super::tls::TlsServerArgs;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 use throng_core::address::SourceRange;
@@ -138,7 +139,7 @@ pub(crate) struct LoadArgs {
     /// in three storms in a row nothing is refused, times out, is dropped by a full queue or has to be tried again.
     #[arg(
         long,
-        conflicts_with_all = ["drop", "drain", "no_reconnect", "reconnect_policy", "hold", "connect_rate", "channel_lifetime"],
+        conflicts_with_all = ["drop", "drain", "no_reconnect", "reconnect_policy", "hold", "connect_rate", "channel_lifetime", "exchanges_per_connection"],
         help_heading = CONNECTIONS
     )]
     pub find_window: bool,
@@ -154,6 +155,20 @@ pub(crate) struct LoadArgs {
     /// Close each connection this long after it was established [default: never]
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = units::duration, help_heading = CONNECTIONS)]
     pub channel_lifetime: Option<Duration>,
+
+    /// Close each connection after N exchanges, a message and its answer each, and open another [default: never]
+    ///
+    /// With 1, connections per second are what is measured, each opened for one exchange (tcp_crr of netperf and neper): -c of
+    /// them at a time, as fast as the server takes them, or --connect-rate per second. An exchange is over once as many bytes
+    /// have come back as were sent, or the --latency-marker, or a whole message of the protocol. This side closes first, so its
+    /// port rests for a minute (TIME_WAIT): --linger 0 resets the connection instead.
+    #[arg(long, value_name = "N", value_parser = bounds::exchanges, help_heading = CONNECTIONS)]
+    pub exchanges_per_connection: Option<NonZeroU16>,
+
+    /// With --exchanges-per-connection: wait for the server to close a connection first, 5s at most, so that its port does not
+    /// rest here
+    #[arg(long, requires = "exchanges_per_connection", help_heading = CONNECTIONS)]
+    pub await_close: bool,
 
     #[command(flatten)]
     pub messages: MessageArgs,

@@ -8,6 +8,7 @@ mod common;
 
 mod bad_input;
 mod bottleneck;
+mod churn;
 mod compare;
 mod diagnosis;
 mod drops;

@@ -9,6 +9,7 @@ slowly    accepts NUMBER connections a second
 crashes   exits when NUMBER are connected
 deaf      stops listening when NUMBER are connected, and holds those
 refuses   answers each connection like an MQTT broker that does not know its user, and closes it
+once      closes each connection once it has answered
 idle      closes each connection that was idle for NUMBER seconds
 random    closes connections at random, aged 0 to NUMBER seconds
 half      closes every second connection at once, like a balancer with a dead backend
@@ -124,6 +125,8 @@ def serve(listeners):
                     later.append((time.monotonic() + 0.3, key.fileobj, data))
                 else:
                     key.fileobj.send(data)
+                    if KIND == "once":
+                        forget(key.fileobj)
             else:
                 forget(key.fileobj)
         now = time.monotonic()

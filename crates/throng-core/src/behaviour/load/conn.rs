@@ -18,7 +18,8 @@ pub struct LoadConn<W = (), M = ()> {
     pub(super) uid: u32,
     /// When it is to be closed, in milliseconds since the run began; 0 for never.
     pub(super) ends_ms: u32,
-    /// Messages of a group: how many have gone of the one that is due at `due`.
+    /// Messages of a group: how many have gone of the one that is due at `due`. Closed loop: how many exchanges are complete,
+    /// if they are counted.
     pub(super) gone: u16,
     pub(super) wire: W,
     pub(super) matched: M,

@@ -33,7 +33,7 @@ pub use pattern::Pattern;
 pub use replies::{
     AnswerBy, Dispatched, Marker, Matched, MatchedConn, Matcher, Matching, NoMatcher, ReplyMatcher,
 };
-pub use task::{Arriving, Choose, Pacing, Task, starts_at};
+pub use task::{Arriving, Choose, Exchanges, Pacing, Task, starts_at};
 pub use wire::{Received, Receiver, TaggedReply, Wire};
 
 use super::{At, Behaviour, Outbox, Reads, Steer, Traffic};

@@ -1,6 +1,6 @@
 //! What a load sends next.
 
-use super::conn::{BEGUN, Doing, ENDING, HELD, LEAVING, LoadConn, MIDDLE, OWES};
+use super::conn::{BEGUN, DONE, Doing, ENDING, HELD, LEAVING, LoadConn, MIDDLE, OWES};
 use super::pace::Then;
 use super::replies::{Dispatched, Matcher};
 use super::wire::Wire;
@@ -312,6 +312,9 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             at.counters.messages_received.add(1);
         }
         self.pace.end_turn();
+        if self.was_last_exchange(conn, at, out) {
+            return;
+        }
         match self.pace.then() {
             Then::Next => self.next(conn, at, out),
             // The next message is another connection's; so are those of connections that closed.
@@ -325,6 +328,32 @@ impl<W: Wire, M: Matcher> Load<W, M> {
                 self.sleep(conn, at, out);
             }
         }
+    }
+
+    /// Counts an exchange. Returns whether the connection carries no further one: it is then closed.
+    fn was_last_exchange(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
+        at: &At,
+        out: &mut Outbox,
+    ) -> bool {
+        let Some(exchanges) = self.task.exchanges else {
+            return false;
+        };
+        conn.gone = conn.gone.saturating_add(1);
+        if conn.gone < exchanges.each.get() {
+            return false;
+        }
+        at.counters.exchanged.add(1);
+        conn.doing = Doing::Idle;
+        // Whichever side closes it does as was asked.
+        conn.flags |= DONE;
+        match exchanges.peer_closes {
+            true => conn.ends_ms = ms(at.now + FAREWELL),
+            false => self.leave(conn, at, out),
+        }
+        conn.flags |= LEAVING;
+        true
     }
 
     /// Asks to be woken for what comes next.

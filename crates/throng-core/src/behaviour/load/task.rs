@@ -5,6 +5,7 @@ use crate::payload::Script;
 use crate::protocol::websocket::Subprotocol;
 use crate::shard::{Shard, WorkerShard};
 use crate::units::{Bandwidth, Rate};
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 /// Which target the connection with this number goes to, as an index.
@@ -33,6 +34,8 @@ pub struct Task {
     pub delay: Duration,
     /// How long a connection stays open; `None` until the end of the run.
     pub lifetime: Option<Duration>,
+    /// Closed loop: how many exchanges a connection carries; `None` until the end of the run.
+    pub exchanges: Option<Exchanges>,
     /// Whether a connection carries a number of messages and is then replaced by another. What arrives while all are busy
     /// then goes to the one that is free first, and does not wait for one of them.
     pub replaced: bool,
@@ -79,6 +82,7 @@ impl Task {
             staggered: false,
             delay: Duration::ZERO,
             lifetime: None,
+            exchanges: None,
             replaced: false,
             receive: None,
             first_byte: false,
@@ -99,6 +103,15 @@ impl Task {
     pub fn share(&self) -> WorkerShard {
         self.shard.of_worker(self.worker, self.workers)
     }
+}
+
+/// A connection carries a number of exchanges, a message and its answer each, and is then closed and opened again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchanges {
+    /// How many.
+    pub each: NonZeroU16,
+    /// Whether the peer is to close it: this side waits for that, though not for ever.
+    pub peer_closes: bool,
 }
 
 /// At which of `messages` connection `uid` begins, if connections begin at different ones. Connections count from 1.

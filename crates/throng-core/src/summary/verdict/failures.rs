@@ -3,7 +3,7 @@
 use crate::capacity::LimitKind;
 use crate::diagnosis::Diagnosis;
 use crate::human;
-use crate::record::Asked;
+use crate::record::{Asked, AskedExchanges};
 use crate::stats::{FailCause, OfAddress};
 use crate::summary::finding::Finding;
 use crate::summary::totals::Totals;
@@ -83,6 +83,19 @@ pub(super) fn remedy(cause: FailCause, asked: &Asked, peak: u64) -> String {
         true => ("proxy", "source addresses"),
         false => ("target", "source addresses or targets"),
     };
+    if let (
+        FailCause::NoAddress,
+        Some(AskedExchanges {
+            ports_per_s: Some(per_s),
+            ..
+        }),
+    ) = (cause, asked.exchanges)
+    {
+        return format!(
+            "The local ports were used up: that of a connection which this side closes first rests in TIME_WAIT, so there are enough for {} new connections per second. Add {more}, let the server close first (--await-close) or reset connections (--linger 0), or bound the rate (--connect-rate).",
+            human::count(per_s)
+        );
+    }
     match cause {
         FailCause::Refused if peak > 0 => format!(
             "For a time nothing listened on the {to}, or never on one of several, or a firewall refused: {others} were established otherwise. Check whether its server ended or closed its listener, and look for a connection limit (nft list ruleset)."

@@ -23,7 +23,7 @@ impl Run<'_> {
         self.watch.control.give(Order::StopTraffic);
         let scenario = self.scenario;
         let closed = self.sides.clients.tally().closed_in_all();
-        if scenario.connect.lifetime.is_some() || scenario.protocol.closes() || closed > 0 {
+        if scenario.renews() || closed > 0 {
             // New connections would keep sending first messages.
             self.watch.control.give(Order::StopOpening);
         }

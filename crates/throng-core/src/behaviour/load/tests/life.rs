@@ -1,6 +1,8 @@
 //! The course of a connection: when it sends, reads and closes.
 
 use super::*;
+use crate::behaviour::Exchanges;
+use std::num::NonZeroU16;
 
 #[test]
 fn nothing_new_is_begun_once_traffic_is_off() {
@@ -96,4 +98,49 @@ fn the_first_byte_is_measured_once_on_each_connection() {
     rig.closed(0, 10);
     assert_eq!(rig.load.measured.first_byte.count(), 1);
     assert_eq!(p50(&rig.load.measured.first_byte), Some(7));
+}
+
+/// A load of a closed loop whose connections carry this many exchanges.
+fn exchanging(each: u16, peer_closes: bool) -> Rig {
+    let each = NonZeroU16::new(each).expect("at least one");
+    Rig::new(Task {
+        exchanges: Some(Exchanges { each, peer_closes }),
+        ..task(LOOP, &[], &["ping"])
+    })
+}
+
+#[test]
+fn a_connection_is_closed_after_as_many_exchanges_as_it_carries_and_the_next_one_begins() {
+    let mut rig = exchanging(2, false);
+    rig.opened(0, 0);
+    rig.sent(0, 1);
+    let out = rig.received(0, 2, b"ping");
+    assert!(!out.close && matches!(out.send, Transmit::Memory(_)));
+    rig.sent(0, 3);
+    // A part of the echo ends nothing.
+    assert!(!rig.received(0, 4, b"pin").close);
+    let out = rig.received(0, 5, b"g");
+    assert!(out.close && out.send == Transmit::Nothing);
+    assert_eq!(rig.counters.exchanged.get(), 1);
+    assert_eq!(rig.counters.answers.get(), 2);
+    rig.closed(0, 5);
+    let out = rig.opened(0, 6);
+    assert!(matches!(out.send, Transmit::Memory(_)), "and again");
+    assert_eq!(rig.counters.messages_unanswered.get(), 0);
+}
+
+#[test]
+fn a_peer_that_is_to_close_first_has_a_while_for_it() {
+    let mut rig = exchanging(1, true);
+    rig.opened(0, 0);
+    rig.sent(0, 1);
+    let out = rig.received(0, 2, b"ping");
+    assert_eq!(
+        (out.close, out.send, out.wake),
+        (false, Transmit::Nothing, Some(Time(5002 * MS)))
+    );
+    let conn = &mut rig.conns[0];
+    assert!(rig.load.is_done(conn, Closed::ByPeer), "as was asked");
+    assert!(rig.woken(0, 5002).close);
+    assert_eq!(rig.counters.exchanged.get(), 1);
 }

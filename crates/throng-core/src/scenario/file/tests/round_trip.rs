@@ -255,6 +255,8 @@ fn connect() -> BoxedStrategy<Connect> {
                     find_window: false,
                     find_rate: false,
                     lifetime,
+                    exchanges_per_connection: None,
+                    await_close: false,
                 }
             },
         )
@@ -591,7 +593,16 @@ fn any_load() -> BoxedStrategy<Scenario> {
                         http.pipeline = NonZeroU16::MIN;
                     }
                 }
-                let closes = connect.lifetime.is_some() || protocol.closes();
+                let exchanges = pace.sending == (Sending::ClosedLoop { in_flight: None })
+                    && connect.reconnect
+                    && connect.drop.is_empty()
+                    && !matches!(protocol, Protocol::Http(_))
+                    && !targets.is_empty();
+                if exchanges {
+                    connect.exchanges_per_connection = NonZeroU16::new(1000);
+                    connect.await_close = sockets.linger.is_none();
+                }
+                let closes = exchanges || connect.lifetime.is_some() || protocol.closes();
                 let closes = closes || !connect.drop.is_empty();
                 let drain = force && !targets.is_empty() && !closes;
                 Scenario::Load(Box::new(LoadScenario {
