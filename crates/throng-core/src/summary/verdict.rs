@@ -356,7 +356,9 @@ fn connections(
     let drained = !t.asked.drain || drains::drained(t, tolerates, findings);
     let back = storms::storms(t, tolerates, findings);
     let ended = ended_by_lifetime(t);
-    if !missing && ended > 0 && has_lifetime(t) && t.held.open() == 0 {
+    // With exchanges others are opened, if they can be.
+    let for_good = has_lifetime(t) && t.asked.exchanges.is_none();
+    if !missing && ended > 0 && for_good && t.held.open() == 0 {
         findings.push(Finding::LifetimesOver { connections: ended });
     }
     let cut_short = (!missing && unready.is_none())
