@@ -3,7 +3,7 @@
 //! does ([`behaviour`]) on which event loop ([`engine`]), what was counted ([`stats`]), why a run got no further
 //! ([`diagnosis`]) and what is reported at the end ([`summary`]). [`tune`] is what a system should be set to,
 //! [`experiment`] what several runs say together, [`probe`] what stands between two ends,
-//! [`lab`] several hosts on one machine.
+//! [`lab`] several hosts on one machine, [`watched`] what a system under test spends.
 //!
 //! Nothing here opens a socket, reads a file or a clock, or starts a thread: time is an argument
 //! and bytes are slices, so that everything is tested without I/O and drives every engine alike.
@@ -44,4 +44,5 @@ pub mod transparent;
 pub mod tune;
 pub mod units;
 pub mod unix_socket;
+pub mod watched;
 pub mod wheel;

@@ -10,7 +10,7 @@ pub use exponential::{Exponential, SCALE};
 
 use crate::expect::Latency;
 use crate::observer::{Counts, Interval};
-use crate::record::Phase;
+use crate::record::{GAUGES, GaugeUnit, Phase, WatchedReading};
 use crate::stats::{Counted, Tally};
 use std::collections::BTreeSet;
 
@@ -113,6 +113,7 @@ impl Metrics {
             }
         }
         let mut all = self.gauges(interval);
+        all.extend(interval.watched.iter().flat_map(watched));
         all.extend(counters(interval));
         all.extend(self.latencies.iter().map(|(latency, buckets)| Metric {
             name: latency.name.to_owned(),
@@ -262,6 +263,30 @@ fn counters(interval: &Interval) -> Vec<Metric> {
     all
 }
 
+/// All metrics of a reading of the system under test. What could not be read is left out.
+fn watched(reading: &WatchedReading) -> impl Iterator<Item = Metric> + '_ {
+    GAUGES.iter().filter_map(|gauge| {
+        let value = (gauge.of)(reading)?;
+        Some(Metric {
+            name: format!("watched_{}", gauge.name),
+            help: gauge.help.to_owned(),
+            kind: match gauge.counts {
+                true => Kind::Counter,
+                false => Kind::Gauge,
+            },
+            unit: match gauge.unit {
+                GaugeUnit::None => Unit::None,
+                GaugeUnit::Bytes => Unit::Bytes,
+                GaugeUnit::Seconds => Unit::Seconds,
+            },
+            points: vec![Point::of(match value.fract() {
+                0.0 => Value::Whole(value as u64),
+                _ => Value::Real(value),
+            })],
+        })
+    })
+}
+
 /// The label that distinguishes the kinds of a count.
 fn label(name: &str) -> &'static str {
     match name {
@@ -331,6 +356,7 @@ mod tests {
                 recent: opened,
             }),
             accepted: Some(Counts::default()),
+            watched: None,
             measured: Some(measured),
         }
     }
@@ -429,5 +455,26 @@ mod tests {
             panic!("{histograms:?}");
         };
         assert_eq!(buckets.count(), 2);
+    }
+
+    #[test]
+    fn each_gauge_is_a_metric_unless_it_could_not_be_read() {
+        let mut reading = WatchedReading {
+            rss_bytes: 4096,
+            cpu_user: Duration::from_millis(1500),
+            connections: Some(2000),
+            ..WatchedReading::default()
+        };
+        let all: Vec<Metric> = watched(&reading).collect();
+        let find = |name: &str| all.iter().find(|m| m.name == name);
+        let rss = find("watched_rss").unwrap();
+        assert_eq!((rss.unit, rss.kind), (Unit::Bytes, Kind::Gauge));
+        assert_eq!(rss.points[0].value, Value::Whole(4096));
+        let cpu = find("watched_cpu_user").unwrap();
+        assert_eq!((cpu.unit, cpu.kind), (Unit::Seconds, Kind::Counter));
+        assert_eq!(cpu.points[0].value, Value::Real(1.5));
+        assert!(find("watched_kernel").is_none() && find("watched_connections").is_some());
+        reading.connections = None;
+        assert!(watched(&reading).all(|m| m.name != "watched_connections"));
     }
 }

@@ -5,7 +5,7 @@ use crate::capacity::LimitKind;
 use crate::engine::Engine;
 use crate::human;
 use crate::plan::{PortsRest, Shortfall};
-use crate::record::Record;
+use crate::record::{Record, WatchedReading};
 use crate::stats::{Measured, Tally};
 use crate::summary::Phase;
 use crate::unix_socket::UnixAddress;
@@ -105,6 +105,8 @@ pub struct Interval<'a> {
     pub opened: Option<Counts>,
     /// Connections that the run accepted; `None` if it accepts none.
     pub accepted: Option<Counts>,
+    /// The latest reading of the system under test, if it is watched.
+    pub watched: Option<WatchedReading>,
     /// What workers measured in the interval. `None` for an observer that does not
     /// [collect](Observer::collects), and in an interval that ended before the collection was due.
     pub measured: Option<&'a Measured>,

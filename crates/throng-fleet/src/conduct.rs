@@ -181,6 +181,7 @@ impl Watching<'_, '_> {
             peak: look.peak,
             left: look.left,
             dialled_per_s: None,
+            watched: None,
             opened: counts(Some(look.opened), &self.counted.0),
             accepted: counts(look.accepted, &self.counted.1),
             measured: collects.then_some(&self.measured),

@@ -20,7 +20,8 @@ use throng_core::scenario::{LoadScenario, Sending};
 use throng_core::summary::LatencyReport;
 use throng_host::here::Here;
 use throng_host::kernel::Kernel;
-use throng_run::{Attached, Barrier, Machine, Stop};
+use throng_host::watched::{Sampler, Subject};
+use throng_run::{Attached, Barrier, Machine, Stop, Watching};
 
 /// How often an agent tells what happened.
 const EVERY: Duration = Duration::from_secs(1);
@@ -35,6 +36,8 @@ pub struct Serving<'a> {
     pub allow: Vec<Allow>,
     /// Reads a scenario file, and looks up the names in it. The error is a line.
     pub read: &'a dyn Fn(&str) -> Result<LoadScenario, String>,
+    /// The system under test that it watches during its run.
+    pub watch: Option<Subject>,
     /// Keeps the record that nobody took, of this run under this name.
     pub keep: &'a dyn Fn(&str, &str, Record),
     /// Writes a line into the log.
@@ -209,6 +212,7 @@ struct Prepared {
     scenario: LoadScenario,
     machine: Machine,
     latencies: LatencyReport,
+    watched: Option<Sampler>,
 }
 
 /// Plans `part`: what is said about it, and what can be run.
@@ -246,6 +250,8 @@ fn prepare(serving: &Serving, part: &Part) -> Result<(Option<u64>, Prepared), Pl
     let holds = held.filter_map(|l| l.allows).min();
     let most = serving.limits.connections.map(u64::from);
     let holds = holds.into_iter().chain(most).min();
+    let watched = serving.watch.as_ref().map(Sampler::open).transpose();
+    let watched = watched.map_err(|e| Planned::Refused(format!("--watch of this agent: {e}")))?;
     let latencies = LatencyReport {
         connect: part.connect_latency,
         percentiles: part.percentiles.clone(),
@@ -254,6 +260,7 @@ fn prepare(serving: &Serving, part: &Part) -> Result<(Option<u64>, Prepared), Pl
         scenario,
         machine,
         latencies,
+        watched,
     };
     Ok((holds, prepared))
 }
@@ -310,7 +317,10 @@ fn check_limits(limits: &Limits, scenario: &LoadScenario) -> Result<(), Planned>
 
 impl Prepared {
     fn run(self, barrier: InStep, events: Sender<Event>, stop: &Stop) {
+        // A run is worth more than what is seen beside it.
+        let watched = self.watched.and_then(|s| Watching::start(s).ok());
         let mut attached = Attached {
+            watched,
             observers: vec![Box::new(Reporter {
                 events: events.clone(),
                 number: 0,

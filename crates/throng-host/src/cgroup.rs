@@ -132,6 +132,31 @@ pub(crate) fn own_cgroups(controller: &str) -> Vec<Cgroup> {
     find_cgroups(controller, &own, &mounts)
 }
 
+/// The cgroups of process `pid` in the hierarchies that may have `controller`, with all visible ancestors.
+pub(crate) fn cgroups_of(pid: u32, controller: &str) -> Vec<Cgroup> {
+    let theirs = proc_text::read(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let mounts = proc_text::read("/proc/self/mountinfo").unwrap_or_default();
+    find_cgroups(controller, &theirs, &mounts)
+}
+
+/// Where hierarchies of cgroups are mounted, those of v2 first.
+pub(crate) fn mounts() -> Vec<PathBuf> {
+    let text = proc_text::read("/proc/self/mountinfo").unwrap_or_default();
+    let all = text
+        .lines()
+        .filter_map(|line| MountInfo::from_line(line).ok());
+    let mut all: Vec<(bool, PathBuf)> = all
+        .filter(|mount| ["cgroup", "cgroup2"].contains(&&*mount.fs_type))
+        .map(|mount| {
+            let top = unescape(&mount.mount_point.to_string_lossy());
+            (mount.fs_type == "cgroup", PathBuf::from(top))
+        })
+        .collect();
+    // A stable sort: v1's stay in their order.
+    all.sort_by_key(|(v1, _)| *v1);
+    all.into_iter().map(|(_, top)| top).collect()
+}
+
 /// The cgroups from the texts of `/proc/self/cgroup` and `mountinfo`. On a hybrid system, those of v1 and v2.
 fn find_cgroups(controller: &str, own: &str, mountinfo: &str) -> Vec<Cgroup> {
     let Ok(ProcessCGroups(own)) = ProcessCGroups::from_read(own.as_bytes()) else {

@@ -60,6 +60,7 @@ pub mod tuning;
 pub mod unix_queues;
 pub mod unix_sockets;
 pub mod usage;
+pub mod watched;
 
 /// Whether `attempt` succeeds within half a minute. For counts of the whole machine: other programs open and close
 /// sockets and files by the thousand, so a test needs a quiet moment to see its own.

@@ -57,9 +57,21 @@ impl NetStat {
     /// # Errors
     /// A file can't be read or lacks its TCP lines.
     pub fn read() -> io::Result<Self> {
-        let (netstat_path, snmp_path) = ("/proc/self/net/netstat", "/proc/self/net/snmp");
-        let netstat = proc_text::read(netstat_path)?;
-        let snmp = proc_text::read(snmp_path)?;
+        Self::at("/proc/self/net")
+    }
+
+    /// Reads those of the network namespace of process `pid`.
+    ///
+    /// # Errors
+    /// There is no such process, or those of [`NetStat::read`].
+    pub fn of_process(pid: u32) -> io::Result<Self> {
+        Self::at(&format!("/proc/{pid}/net"))
+    }
+
+    fn at(dir: &str) -> io::Result<Self> {
+        let (netstat_path, snmp_path) = (format!("{dir}/netstat"), format!("{dir}/snmp"));
+        let netstat = proc_text::read(&netstat_path)?;
+        let snmp = proc_text::read(&snmp_path)?;
         let ext = Table::find(&netstat, "TcpExt:")
             .ok_or_else(|| proc_text::malformed(netstat_path, &netstat))?;
         let tcp =

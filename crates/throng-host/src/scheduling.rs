@@ -86,6 +86,7 @@ fn parse_switches(text: &str) -> Option<u64> {
 pub struct MachineTime {
     all: u64,
     stolen: u64,
+    softirq: u64,
 }
 
 impl MachineTime {
@@ -102,10 +103,20 @@ impl MachineTime {
     /// The share of the time since `earlier` that a hypervisor gave to others instead of this machine, 0 to 1.
     #[must_use]
     pub fn stolen_since(&self, earlier: &Self) -> f64 {
+        self.share_since(earlier, |time| time.stolen)
+    }
+
+    /// The share of the time since `earlier` that went to soft interrupts, which do much of TCP's work, 0 to 1.
+    #[must_use]
+    pub fn softirq_since(&self, earlier: &Self) -> f64 {
+        self.share_since(earlier, |time| time.softirq)
+    }
+
+    fn share_since(&self, earlier: &Self, part: fn(&Self) -> u64) -> f64 {
         let of = |now: u64, then: u64| now.saturating_sub(then) as f64;
         match of(self.all, earlier.all) {
             0.0 => 0.0,
-            all => of(self.stolen, earlier.stolen) / all,
+            all => of(part(self), part(earlier)) / all,
         }
     }
 }
@@ -118,6 +129,7 @@ fn parse_stat(text: &str) -> Option<MachineTime> {
     Some(MachineTime {
         all: fields.iter().sum(),
         stolen: *fields.get(7)?,
+        softirq: *fields.get(6)?,
     })
 }
 
@@ -194,7 +206,13 @@ mod tests {
             ))
             .unwrap()
         };
-        assert_eq!(of(0, 0), MachineTime { all: 20, stolen: 0 });
+        let none = MachineTime {
+            all: 20,
+            ..MachineTime::default()
+        };
+        assert_eq!(of(0, 0), none);
+        let softirq = parse_stat("cpu  10 0 10 60 0 0 20 0\n").unwrap();
+        assert!((softirq.softirq_since(&none) - 0.25).abs() < 1e-9);
         assert!((of(30, 70).stolen_since(&of(0, 0)) - 0.3).abs() < 1e-9);
         assert_eq!(of(0, 0).stolen_since(&of(5, 5)), 0.0);
         assert_eq!(parse_stat("cpu  1 2 3 4\n"), None);

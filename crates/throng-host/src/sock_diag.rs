@@ -158,6 +158,33 @@ impl SockDiag {
         })
     }
 
+    /// As [`each`](SockDiag::each), with what the socket's buffers take: what was received and not read, what was sent and not
+    /// acknowledged, and options.
+    pub(crate) fn each_with_buffers(
+        &mut self,
+        family: u8,
+        socket_id: SocketId,
+        states: StateFlags,
+        mut visit: impl FnMut(&InetResponseHeader, u64),
+    ) -> io::Result<()> {
+        let memory = ExtensionFlags::SKMEMINFO;
+        self.request(family, socket_id, Some(states), memory, |socket| {
+            let buffers = socket.nlas.iter().find_map(|nla| match nla {
+                Nla::MemInfo(m) => {
+                    let parts = [
+                        m.receive_queue,
+                        m.send_queue,
+                        m.options,
+                        m.backlog_queue_length,
+                    ];
+                    Some(parts.map(u64::from).iter().sum())
+                }
+                _ => None,
+            });
+            visit(&socket.header, buffers.unwrap_or(0));
+        })
+    }
+
     fn request(
         &mut self,
         family: u8,

@@ -1,6 +1,7 @@
 //! A run second by second as CSV (`--csv FILE`): a row per interval with counts and percentiles of latencies.
 
 use crate::log::Log;
+use crate::watched;
 use std::io::{self, Write};
 use std::path::Path;
 use throng_core::expect::Latency;
@@ -30,17 +31,21 @@ const OF_LATENCY: [&str; 5] = ["count", "p50_us", "p90_us", "p99_us", "max_us"];
 pub struct IntervalLog {
     log: Log,
     latencies: Vec<Latency>,
+    /// Whether it has columns for the system under test.
+    watches: bool,
 }
 
 impl IntervalLog {
-    /// A file that takes the name `path` when it is [finished](IntervalLog::finish), with columns for `latencies`.
+    /// A file that takes the name `path` when it is [finished](IntervalLog::finish), with columns for `latencies`
+    /// and, if the run `watches` it, for the system under test.
     ///
     /// # Errors
     /// The file system's error, with the path.
-    pub fn create(path: &Path, latencies: &[Latency]) -> io::Result<IntervalLog> {
+    pub fn create(path: &Path, latencies: &[Latency], watches: bool) -> io::Result<IntervalLog> {
         Ok(IntervalLog {
-            log: Log::create(path, &head(latencies))?,
+            log: Log::create(path, &head(latencies, watches))?,
             latencies: latencies.to_vec(),
+            watches,
         })
     }
 
@@ -49,10 +54,14 @@ impl IntervalLog {
     /// # Errors
     /// The file system's error, with the path; the first time only.
     pub fn interval(&mut self, interval: &Interval) -> io::Result<()> {
-        let latencies = &self.latencies;
+        let (latencies, watches) = (&self.latencies, self.watches);
         self.log.add(|row| {
             // Writing to a vector never fails.
             let _ = write_row(interval, latencies, row);
+            if watches {
+                let _ = watched::write_values(interval.watched.as_ref(), row);
+            }
+            row.push(b'\n');
         })?;
         self.log.flush()
     }
@@ -67,7 +76,7 @@ impl IntervalLog {
 }
 
 /// The names of the columns, which docs/logs.md describes.
-fn head(latencies: &[Latency]) -> String {
+fn head(latencies: &[Latency], watches: bool) -> String {
     let mut columns: Vec<String> = ["time_s", "seconds", "phase", "open", "waiting", "accepted"]
         .map(str::to_owned)
         .to_vec();
@@ -79,7 +88,11 @@ fn head(latencies: &[Latency]) -> String {
     for latency in latencies {
         columns.extend(OF_LATENCY.map(|what| format!("{}_{what}", latency.name)));
     }
-    columns.join(",") + "\n"
+    let watched = match watches {
+        true => watched::head("watched_"),
+        false => String::new(),
+    };
+    columns.join(",") + &watched + "\n"
 }
 
 fn write_row(interval: &Interval, latencies: &[Latency], row: &mut Vec<u8>) -> io::Result<()> {
@@ -111,7 +124,6 @@ fn write_row(interval: &Interval, latencies: &[Latency], row: &mut Vec<u8>) -> i
         let durations = interval.measured.and_then(|all| named(all, latency.name));
         write_latency(durations.unwrap_or(&none), row)?;
     }
-    row.push(b'\n');
     Ok(())
 }
 
@@ -140,7 +152,7 @@ mod tests {
     use std::time::Duration;
     use throng_core::expect::latencies;
     use throng_core::observer::Counts;
-    use throng_core::record::Phase;
+    use throng_core::record::{Phase, WatchedReading};
 
     /// A row by the names of its columns.
     fn by_column<'t>(head: &'t str, row: &'t str) -> BTreeMap<&'t str, &'t str> {
@@ -157,7 +169,7 @@ mod tests {
             .filter(|l| ["connect", "service"].contains(&l.name))
             .copied()
             .collect();
-        let mut log = IntervalLog::create(&path, &columns).unwrap();
+        let mut log = IntervalLog::create(&path, &columns, true).unwrap();
         let count = |all: &[(&str, u64)]| Tally::from_named(all.iter().copied()).unwrap();
         let opened = Counts {
             now: count(&[
@@ -188,6 +200,10 @@ mod tests {
             peak: 9,
             left: None,
             dialled_per_s: None,
+            watched: Some(WatchedReading {
+                rss_bytes: 4096,
+                ..WatchedReading::default()
+            }),
             opened: Some(opened),
             accepted: Some(accepted),
             measured: Some(&measured),
@@ -196,6 +212,7 @@ mod tests {
         let last = Interval {
             phase: Phase::Closing,
             measured: None,
+            watched: None,
             ..interval
         };
         log.interval(&last).unwrap();
@@ -225,6 +242,8 @@ mod tests {
             ("connect_count", "1"),
             ("service_count", "0"),
             ("service_p99_us", ""),
+            ("watched_rss_bytes", "4096"),
+            ("watched_connections", ""),
         ] {
             assert_eq!(row[column], value, "{column} in {text}");
         }
@@ -232,5 +251,6 @@ mod tests {
         assert!((40.0..40.04).contains(&p50), "{p50}");
         let row = by_column(head, second);
         assert_eq!((row["phase"], row["connect_count"]), ("closing", "0"));
+        assert_eq!(row["watched_rss_bytes"], "");
     }
 }

@@ -42,5 +42,6 @@ pub mod transparent;
 pub mod tui;
 pub mod tune;
 mod utc;
+pub mod watched;
 
 pub use throng_core::human;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use throng_core::expect::latencies;
 use throng_core::metrics::{Kind, Metric, Metrics};
 use throng_core::observer::{Counts, Interval};
-use throng_core::record::Phase;
+use throng_core::record::{Phase, WatchedReading};
 use throng_core::stats::Tally;
 use throng_report::prometheus::name;
 
@@ -23,6 +23,7 @@ fn all() -> Vec<Metric> {
         peak: 1,
         left: None,
         dialled_per_s: Some(1.0),
+        watched: Some(WatchedReading::default()),
         opened: counts,
         accepted: counts,
         measured: None,

@@ -1,12 +1,13 @@
 //! What is attached to a run besides the machine: observers, taps on the traffic, and the source of a profile's lines.
 
 use crate::dial::Dial;
+use crate::watching::Watching;
 use std::io::BufRead;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use throng_core::behaviour::Tap;
 use throng_core::observer::{Counts, Interval, Note, Observer};
-use throng_core::record::{Intervals, Phase, Reading, Record, Recorder};
+use throng_core::record::{Intervals, Phase, Reading, Record, Recorder, WatchedReading};
 use throng_core::stats::{Measured, Tally};
 use throng_core::summary::LatencyReport;
 use throng_engine::{Control, Outlet};
@@ -32,6 +33,8 @@ pub struct Attached<'a> {
     pub dial: Option<Dial>,
     /// Keeps a load in step with others.
     pub barrier: Option<Box<dyn Barrier + 'a>>,
+    /// Reads what the system under test of a load spends.
+    pub watched: Option<Watching>,
 }
 
 impl Attached<'_> {
@@ -72,6 +75,8 @@ pub(crate) struct View {
     pub left: Option<Duration>,
     /// Messages per second that are asked for, where that can be changed.
     pub dialled_per_s: Option<f64>,
+    /// The latest reading of the system under test, if it is watched.
+    pub watched: Option<WatchedReading>,
     pub opened: Option<Tally>,
     pub accepted: Option<Tally>,
 }
@@ -301,6 +306,7 @@ impl Watcher<'_> {
             peak: view.peak,
             left: view.left,
             dialled_per_s: view.dialled_per_s,
+            watched: view.watched,
             opened: counts(view.opened, &self.counted.0),
             accepted: counts(view.accepted, &self.counted.1),
             measured,

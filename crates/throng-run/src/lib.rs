@@ -27,6 +27,7 @@ mod sockets;
 mod stop;
 mod strain;
 mod watch;
+mod watching;
 
 pub use attached::{Attached, Barrier, Taps};
 pub use dial::Dial;
@@ -36,3 +37,4 @@ pub use machine::{Machine, host};
 pub use proxy::proxy;
 pub use serve::serve;
 pub use stop::Stop;
+pub use watching::Watching;

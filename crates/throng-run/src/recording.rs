@@ -38,6 +38,7 @@ pub(crate) fn so_far(watch: &Watch, carried: Carried, mut ending: Ending) -> Rec
     ending.memory_left = watch.guard.stopped_at.as_ref().map(|left| left.bytes);
     ending.histograms = Ending::pack(&measured);
     ending.used = watch.meter.used();
+    ending.watched = watch.watching.as_ref().map(|w| Box::new(w.so_far()));
     of(watch, carried, Environment::default(), intervals, ending)
 }
 

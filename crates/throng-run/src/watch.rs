@@ -8,12 +8,13 @@ use crate::memory_guard::MemoryGuard;
 use crate::meter::Meter;
 use crate::stop::{Stop, Wakes};
 use crate::strain::StrainWatch;
+use crate::watching::Watching;
 use std::sync::Arc;
 use std::time::Duration;
 use throng_core::human::count;
 use throng_core::observer::{Note, Observer};
 use throng_core::plan::Shortfall;
-use throng_core::record::{Intervals, Phase, Record, Strain};
+use throng_core::record::{Intervals, Phase, Record, Strain, WatchedReading};
 use throng_core::stats::{Measured, Tally};
 use throng_engine::{Clock, Control, Order, Outlet};
 use throng_host::memory::MemInfo;
@@ -37,6 +38,10 @@ pub(crate) struct Watch<'a> {
     pub peak: u64,
     /// Messages per second that are asked for, where that can be changed.
     pub dialled_per_s: Option<f64>,
+    /// Reads what the system under test spends.
+    pub watching: Option<Watching>,
+    /// Its last reading, once it has ended.
+    pub last_watched: Option<WatchedReading>,
     audience: Audience<'a>,
     /// Connections asked for, if a number was.
     asked: Option<u64>,
@@ -62,6 +67,8 @@ impl<'a> Watch<'a> {
             strain: StrainWatch::start(),
             peak: 0,
             dialled_per_s: None,
+            watching: None,
+            last_watched: None,
             audience: Audience::new(observers),
             asked,
             _wakes: stop.wakes(),
@@ -267,6 +274,7 @@ impl<'a> Watch<'a> {
             peak: self.peak,
             left,
             dialled_per_s: self.dialled_per_s,
+            watched: (self.watching.as_ref().and_then(Watching::latest)).or(self.last_watched),
             opened,
             accepted,
         }

@@ -1,6 +1,6 @@
 //! The ending of a run: what is known once it is over.
 
-use super::{RateChange, SearchSummary, ServerUsed, Storm, Strain, nanos};
+use super::{RateChange, SearchSummary, ServerUsed, Storm, Strain, Watched, nanos};
 use crate::capacity::LimitKind;
 use crate::diagnosis::{
     Diagnosis, HalfOpen, KernelCounts, Stopped, Unaccepted, Undelivered, Unread,
@@ -174,6 +174,9 @@ pub struct Ending {
     /// What the target's server used, if it is on this machine.
     #[serde(default)]
     pub server: Option<ServerUsed>,
+    /// The system under test, if it was watched.
+    #[serde(default)]
+    pub watched: Option<Box<Watched>>,
     /// What was measured over the whole run, by the names of [`Measured`](crate::stats::Measured); three significant
     /// digits.
     pub histograms: BTreeMap<String, PackedDurations>,

@@ -27,6 +27,7 @@ mod search;
 mod server;
 mod storm;
 mod strain;
+mod watched;
 
 pub(crate) use asked::closed_by_agreement;
 pub use asked::{
@@ -45,6 +46,10 @@ pub use search::SearchSummary;
 pub use server::{ServerEnded, ServerFiles, ServerMemory, ServerUsed};
 pub use storm::{Storm, StormPoint, losses};
 pub use strain::{Span, Strain, WorkerTime};
+pub use watched::{
+    GAUGES, Gauge, GaugeUnit, MAX_READINGS, MemoryLeft, Thinning, Watched, WatchedEnd,
+    WatchedReading,
+};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

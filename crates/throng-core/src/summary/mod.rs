@@ -59,6 +59,7 @@ use crate::protocol::tls::TlsSummary;
 use crate::protocol::tunnel::TunnelSummary;
 use crate::section::Section;
 use crate::storm::{ConnectRate, WindowFound};
+use crate::watched::WatchedSummary;
 use serde::{Deserialize, Serialize};
 
 /// The result of a run.
@@ -154,6 +155,9 @@ pub struct Summary {
     pub cost: Cost,
     /// What the target's server used, if it is on this machine; `None` also for several sources, which may share it.
     pub server: Option<Server>,
+    /// What watched systems under test took (`--watch`), one for each source that watched one.
+    #[serde(default)]
+    pub watched: Vec<WatchedSummary>,
     /// The run second by second; a long one in at most [`MAX_INTERVALS`](crate::record::MAX_INTERVALS) longer
     /// intervals.
     pub over_time: Vec<Sample>,

@@ -17,6 +17,7 @@ use crate::protocol::tunnel::TunnelSummary;
 use crate::protocol::{ProtocolKind, Sections};
 use crate::record::{Part, RateOf, Record, Role, Source, VERSION};
 use crate::stats::Tally;
+use crate::watched::WatchedSummary;
 use std::collections::BTreeMap;
 
 /// The summary of `record`.
@@ -157,6 +158,7 @@ pub fn with_readings(record: &Record, metrics: &[Metric]) -> (Summary, Vec<Readi
             .then(|| TlsSummary::of(&speaking, &t.measured, secured_s)),
         cost,
         server,
+        watched: t.parts.iter().filter_map(|part| watched(part)).collect(),
         connections,
         over_time: over_time::of(record),
         steady,
@@ -320,6 +322,12 @@ fn server(t: &Totals, peak: u64) -> Option<Server> {
     };
     let used = part.ending.as_ref()?.server.as_ref()?;
     Some(Server::of(used, (peak >= ENOUGH_TO_DIVIDE).then_some(peak)))
+}
+
+/// What the system took that a source watched.
+fn watched(part: &Part) -> Option<WatchedSummary> {
+    let watched = part.ending.as_ref()?.watched.as_ref()?;
+    Some(WatchedSummary::of(watched, part.about.agent.as_deref()))
 }
 
 fn source((name, part): (&Source, &Part)) -> SourceSummary {

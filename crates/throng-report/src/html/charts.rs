@@ -1,6 +1,6 @@
 //! The charts of a result: what is drawn of a record, as plain data.
 
-use super::storms;
+use super::{storms, watched};
 use crate::chart::{Axis, Chart, Column, Heat, Kind, Point, Unit};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -44,6 +44,7 @@ pub(super) fn of(summary: &Summary, record: &Record) -> Vec<Chart> {
     all.extend(by_percentile("Latency by percentile", &messages));
     all.extend(kinds(flowing));
     all.extend(by_percentile("Opening, by percentile", &opening));
+    all.extend(watched::of(record));
     let held = held(record);
     for chart in all.iter_mut().filter(|chart| chart.x.unit == Unit::Seconds) {
         chart.shaded = held.map(|(from, to)| (from, to, "the hold".into()));

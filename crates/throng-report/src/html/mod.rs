@@ -17,6 +17,7 @@ mod result;
 mod side_by_side;
 mod storms;
 mod sweep;
+mod watched;
 mod worklog;
 
 pub use comparison::{of_comparison, of_sweeps};

@@ -18,12 +18,14 @@ mod section;
 mod server;
 mod storms;
 mod traffic;
+mod watched;
 mod window;
 mod words;
 
 pub use form::Form;
 pub(crate) use latency::{COLUMNS as PERCENTILES, Latencies};
 pub(crate) use section::{Row, Section, Value};
+pub(crate) use watched::add as add_watched;
 pub(crate) use words::{COLUMNS, belong_together, command, command_line, shell_lines, wrapped};
 
 use crate::colour::{BAD, GOOD, ODD, PLAIN, paint};
@@ -97,7 +99,12 @@ pub(crate) fn sections(summary: &Summary) -> (Vec<Section>, Vec<Section>) {
         traffic::answers(summary),
         traffic::pings(summary),
     ]);
-    let after = vec![server::server(summary), cost(summary), run(summary)];
+    let after = vec![
+        server::server(summary),
+        watched::watched(summary),
+        cost(summary),
+        run(summary),
+    ];
     (before, after)
 }
 

@@ -32,6 +32,7 @@ fn interval(second: u64, measured: &Measured) -> Interval<'_> {
         peak: 9_793,
         left: Some(Duration::from_secs(30)),
         dialled_per_s: Some(5_000.0),
+        watched: None,
         opened: Some(Counts { now, recent: now }),
         accepted: None,
         measured: Some(measured),

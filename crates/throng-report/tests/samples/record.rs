@@ -7,7 +7,8 @@ use throng_core::diagnosis::Diagnosis;
 use throng_core::engine::Engine;
 use throng_core::record::{
     self, About, Asked, AskedLatencies, AskedRate, Mark, MessagesBy, Part, Phase, RateOf, Reading,
-    Record, Recorder, ServerEnded, ServerFiles, ServerMemory, ServerUsed, Source, Used,
+    Record, Recorder, ServerEnded, ServerFiles, ServerMemory, ServerUsed, Source, Used, Watched,
+    WatchedReading,
 };
 use throng_core::scenario::Percentile;
 use throng_core::stats::{Counters, Measured, Tally};
@@ -129,9 +130,28 @@ pub fn record() -> Record {
                 }],
                 unread: vec!["its open files: Permission denied".into()],
             }),
+            watched: Some(Box::new(Watched {
+                name: "process 811 (nginx)".into(),
+                processes: vec!["nginx".into()],
+                socket_bytes: 3584,
+                readings: (0..4).map(watched).collect(),
+                ..Watched::default()
+            })),
             histograms: record::Ending::pack(&measured),
             ..record::Ending::default()
         })),
     };
     Record::of(Source::new(source().source), part)
+}
+
+/// What a watched server took after so many seconds.
+fn watched(second: u64) -> WatchedReading {
+    WatchedReading {
+        at: Duration::from_secs(second),
+        rss_bytes: (12 << 20) + second * (1 << 20),
+        connections: Some(500 * second),
+        kernel_bytes: Some(3584 * 500 * second),
+        cpu_user: Duration::from_millis(100 * second),
+        ..WatchedReading::default()
+    }
 }

@@ -22,6 +22,7 @@ use throng_core::summary::{
     Answers, Bin, Connections, Cost, Expected, Finding, Histogram, HistogramOf, Latency,
     MessageRate, Pings, Sample, Server, SetUp, Steady, Summary, Traffic, WhyMissing,
 };
+use throng_core::watched::WatchedSummary;
 
 /// A load of `connections` against a server of its own: all of them established and held for ten seconds.
 pub fn perfect() -> Summary {
@@ -141,6 +142,7 @@ pub fn perfect() -> Summary {
         },
         expectations: Vec::new(),
         server: None,
+        watched: Vec::new(),
         over_time,
         steady: Some(Steady {
             seconds: 10.0,
@@ -701,10 +703,63 @@ pub fn full() -> Summary {
     });
     s.expectations = expectations();
     s.server = Some(server());
+    s.watched = vec![watched()];
     s.over_time = s.over_time.split_off(36);
     for sample in &mut s.over_time {
         sample.open = 999_985;
         sample.at_s = sample.at_s.min(s.seconds);
     }
     s
+}
+
+/// A server that an agent watched, with every field.
+pub fn watched() -> WatchedSummary {
+    WatchedSummary {
+        name: "nginx.service".into(),
+        agent: Some("a1".into()),
+        text: "a1: nginx.service ended after 38.1 s; 18.2 KiB per connection, 74 % of it user memory; descriptors bind at 20k, \
+               memory at 1.2m (estimated)"
+            .into(),
+        readings: 38,
+        seconds: 37.6,
+        names: vec!["nginx".into()],
+        processes: 3,
+        threads: 3,
+        connections_before: Some(0),
+        connections_peak: Some(10_000),
+        rss_bytes_before: 12 << 20,
+        rss_bytes_peak: 145 << 20,
+        anon_bytes_before: 4 << 20,
+        anon_bytes_peak: 136 << 20,
+        kernel_bytes_before: Some(3584),
+        kernel_bytes_peak: Some(47 << 20),
+        socket_bytes: 3584,
+        socket_bytes_read: true,
+        bytes_per_connection: Some(18_637.0),
+        margin_bytes: Some(120.0),
+        rss_bytes_per_connection: Some(13_800.0),
+        kernel_bytes_per_connection: Some(4_837.0),
+        why_not: Some("there are 2 readings while connections were opened and held, and at least 4 are needed: hold them longer".into()),
+        memory_available_bytes: Some(22 << 30),
+        memory_cgroup: Some("/sys/fs/cgroup/system.slice/nginx.service".into()),
+        memory_binds_at: Some(1_267_500),
+        descriptors: 10_040,
+        descriptors_fullest: Some(5_020),
+        descriptor_limit: Some(10_240),
+        descriptors_per_connection: Some(0.5),
+        descriptors_bind_at: Some(20_440),
+        cpu_user_s: 1.25,
+        cpu_system_s: 4.5,
+        listeners: 1,
+        queue_waiting_peak: 12,
+        queue_limit: 511,
+        queue_full: 1,
+        dropped: 3,
+        overflows: 3,
+        softirq_mean: 0.062_5,
+        softirq_peak: 0.25,
+        ended: Some("ended".into()),
+        ended_at_s: Some(38.1),
+        unread: vec!["its memory: /proc/4711/status: Permission denied (os error 13)".into()],
+    }
 }

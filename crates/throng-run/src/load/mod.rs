@@ -65,6 +65,7 @@ pub fn load(
     sockets::try_out(&scenario.sockets, scenario.connect.fastopen, &addresses)?;
     // Before the clock starts: it may take a while.
     let server = Server::find(scenario, &machine.host);
+    let watching = attached.watched.take();
     let barrier = attached.barrier.take();
     if let Some(barrier) = &barrier {
         stop.sleep_until(barrier.opens());
@@ -76,6 +77,7 @@ pub fn load(
         plan.memory_reserve,
         (scenario.connections.number()).map(|_| scenario.own_connections().into()),
     );
+    watch.watching = watching.map(|watching| watching.since(watch.clock));
     watch.warn(&plan.warnings);
     if let Some(ports) = &plan.ports {
         watch.note(&Note::PortsRest(*ports));

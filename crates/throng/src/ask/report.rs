@@ -9,6 +9,7 @@ use std::rc::Rc;
 use throng_core::observer::Observer;
 use throng_core::scenario::LoadScenario;
 use throng_core::summary::LatencyReport;
+use throng_host::watched::Subject;
 use throng_report::json::Outcome;
 use throng_report::live::LiveStyle;
 
@@ -136,6 +137,12 @@ impl ReportOptions {
     /// Whether an output takes the whole terminal.
     pub fn fills_screen(&self) -> bool {
         self.outputs.iter().any(|output| output.fills_screen())
+    }
+
+    /// The system under test that the run is to watch, if one was named.
+    pub fn watches(&self) -> Result<Option<Subject>, Failure> {
+        let asked = self.outputs.iter().map(|output| output.watches());
+        asked.filter_map(Result::transpose).next().transpose()
     }
 
     /// Opens the outputs that watch a run.

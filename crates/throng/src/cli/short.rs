@@ -224,6 +224,15 @@ const COMMON: &[Short] = &[
         topics: &["probe"],
     },
     Short {
+        name: "watch",
+        options: &[],
+        example: (
+            "throng watch $(pidof -s haproxy)",
+            "what a connection costs it, until Ctrl-C",
+        ),
+        topics: &["watch"],
+    },
+    Short {
         name: "lab",
         options: &["serve", "start", "rate-limit", "loss", "on"],
         example: (

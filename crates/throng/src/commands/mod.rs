@@ -42,6 +42,7 @@ commands! {
     Worklog: worklog(),
     Sweep: sweep(grammar),
     Probe: probe(),
+    Watch: watch(),
     Lab: lab(grammar),
     Completions: completions(grammar),
     Man: man(grammar),

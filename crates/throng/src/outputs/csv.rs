@@ -30,7 +30,7 @@ impl Output for Csv {
         let Some(path) = &self.csv else {
             return Ok(None);
         };
-        let log = IntervalLog::create(path, &occasion.measures)
+        let log = IntervalLog::create(path, &occasion.measures, occasion.watches)
             .map_err(|e| Failure::usage(format!("--csv: {e}")))?;
         Ok(Some(Box::new(Rows(Some(log)))))
     }

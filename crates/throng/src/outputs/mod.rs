@@ -50,6 +50,7 @@ outputs! {
         latency_log: LatencyLog,
         samples: Samples,
         statsd: Statsd,
+        watch: Watch,
     }
     /// Those of HTTP alone.
     HttpOutputs {

@@ -9,6 +9,7 @@ use throng_core::metrics::Metrics;
 use throng_core::observer::Observer;
 use throng_core::scenario::{LoadScenario, Measure, ServeScenario};
 use throng_core::summary::LatencyReport;
+use throng_host::watched::Subject;
 use throng_report::json::Outcome;
 
 /// An output. It is the options that ask for it, and does nothing unless they were given.
@@ -51,6 +52,14 @@ pub(crate) trait Output {
         false
     }
 
+    /// The system under test that the run is to watch.
+    ///
+    /// # Errors
+    /// There is none, or it can't be watched.
+    fn watches(&self) -> Result<Option<Subject>, Failure> {
+        Ok(None)
+    }
+
     /// Opens what watches the run, just before it begins.
     ///
     /// # Errors
@@ -82,6 +91,8 @@ pub(crate) struct Occasion<'a> {
     pub measures: Vec<Latency>,
     /// Which latencies are reported.
     pub latencies: &'a LatencyReport,
+    /// Whether the run watches the system under test.
+    pub watches: bool,
 }
 
 impl Occasion<'_> {
@@ -93,6 +104,7 @@ impl Occasion<'_> {
             measure: scenario.measure.clone(),
             measures: scenario.measures(),
             latencies,
+            watches: false,
         }
     }
 
@@ -109,6 +121,7 @@ impl Occasion<'_> {
                 .copied()
                 .collect(),
             latencies,
+            watches: false,
         }
     }
 
@@ -120,6 +133,7 @@ impl Occasion<'_> {
             measure: Measure::default(),
             measures: Vec::new(),
             latencies,
+            watches: false,
         }
     }
 }

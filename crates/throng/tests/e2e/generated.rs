@@ -5,7 +5,7 @@ use crate::common::run;
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-const SUBCOMMANDS: [&str; 19] = [
+const SUBCOMMANDS: [&str; 20] = [
     "load",
     "http",
     "serve",
@@ -21,6 +21,7 @@ const SUBCOMMANDS: [&str; 19] = [
     "worklog",
     "sweep",
     "probe",
+    "watch",
     "lab",
     "completions",
     "man",
@@ -106,7 +107,7 @@ fn topics_and_subcommands_have_help() {
     }
     // These are topics, which have the subcommands, too.
     let topics = [
-        "http", "compare", "report", "sweep", "probe", "proxy", "fleet", "lab",
+        "http", "compare", "report", "sweep", "probe", "proxy", "fleet", "watch", "lab",
     ];
     for subcommand in SUBCOMMANDS
         .into_iter()

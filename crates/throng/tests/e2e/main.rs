@@ -43,4 +43,5 @@ mod target_server;
 mod tcpkali;
 mod tui;
 mod tune;
+mod watch;
 mod web;

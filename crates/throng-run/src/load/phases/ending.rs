@@ -97,12 +97,17 @@ impl Run<'_> {
         let hurried = self.ending.timed_out || self.watch.stopped();
         let within = if hurried { SOON_OVER } else { Duration::MAX };
         let server = self.server.take().map(|server| server.finish(within));
+        let watched = self.watch.watching.take();
+        let watched = watched.map(|watching| Box::new(watching.finish(within)));
+        let last = watched.as_ref().and_then(|w| w.readings.last());
+        self.watch.last_watched = last.copied();
         // From here on the run closes connections, so the counts are those of now.
         let over = self.mark();
         self.watch.meter.note_own();
         let mut ending = std::mem::take(&mut self.ending);
         ending.over = over;
         ending.server = server;
+        ending.watched = watched;
         ending.interrupted = self.interrupted();
         ending.kernel = self.before.kernel();
         ending.cpu_quota_cores = self.watch.strain.quota_cores();

@@ -58,6 +58,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", default_value = ".", help_heading = ALONE)]
     pub keep: PathBuf,
 
+    /// Report what a process and its children, a unit of systemd, a cgroup or a container on this machine spends during the run
+    /// (`throng help watch`)
+    #[arg(long, value_name = "PID|UNIT|CONTAINER")]
+    pub watch: Option<String>,
+
     /// Append every order, and what was refused, to a file
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,

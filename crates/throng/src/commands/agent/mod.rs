@@ -13,10 +13,13 @@ use std::sync::{Mutex, PoisonError};
 use throng_core::record::Record;
 use throng_core::scenario::{LoadScenario, Scenario, file};
 use throng_fleet::{Allow, Limits, Serving, serve};
+use throng_host::watched::Subject;
 use throng_report::json::{self, Outcome};
 
 /// Is an agent until its work is done. Returns the exit code.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    let watch = args.watch.as_deref().map(Subject::find).transpose();
+    let watch = watch.map_err(|e| Failure::usage(format!("--watch: {e}")))?;
     let log = args.log.as_deref().map(Log::open).transpose()?;
     let stop = signals::stop()?;
     let tell = |line: &str| {
@@ -38,6 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             false => args.allow.clone(),
         },
         read: &read,
+        watch,
         keep: &|run, agent, record| tell(&kept(&args.keep, run, agent, record)),
         log: &tell,
         tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),

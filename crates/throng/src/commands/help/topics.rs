@@ -31,6 +31,7 @@ topics! {
     "sweep": "Sweeps: what varies, the trials, the files, and what a curve shows",
     "fleet": "Many machines, one experiment: agents, shares, losses, security",
     "probe": "Probes of what stands between two machines: timeouts, tables, options of TCP",
+    "watch": "Watching a system under test: what is read, and what follows from it",
     "lab": "Hosts on one machine: how they are connected, and how commands run on them",
     "compare": "How results are compared, and what is told of them",
     "report": "Results as pages for a browser",

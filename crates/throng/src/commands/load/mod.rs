@@ -12,9 +12,10 @@ use std::sync::Arc;
 use throng_core::observer::Note;
 use throng_core::record::Record;
 use throng_core::scenario::{LoadScenario, RunRate};
+use throng_host::watched::{Sampler, Subject};
 use throng_report::json::Outcome;
 use throng_report::live::LiveStyle;
-use throng_run::{Attached, Dial, Machine, Stop, Taps};
+use throng_run::{Attached, Dial, Machine, Stop, Taps, Watching};
 
 pub(crate) use crate::cli::LoadArgs as Args;
 
@@ -96,7 +97,9 @@ impl Asked {
                 .map(|(option, path)| Named::new(option, &*path)),
         );
         report.check_files(&inputs)?;
+        let subject = report.watches()?;
         let stop = signals::stop()?;
+        let watched = subject.as_ref().map(watching).transpose()?;
         report.voice.start(&scenario);
         let dial = Dial::new();
         let shown = report.live_style() == LiveStyle::Terminal && has_constant_rate(&scenario);
@@ -105,7 +108,10 @@ impl Asked {
         let mut attached = Attached {
             observers: terminal::observers(
                 report,
-                &Occasion::of_load(&scenario, &report.latencies),
+                &Occasion {
+                    watches: watched.is_some(),
+                    ..Occasion::of_load(&scenario, &report.latencies)
+                },
                 ask::file::shown_load(&scenario)?,
             )?,
             taps: Dumping::start(report.dump)?.map(|d| Arc::new(d) as Arc<dyn Taps>),
@@ -113,6 +119,7 @@ impl Asked {
             dial: keys.is_some().then_some(dial),
             profile: follows_stdin(&scenario).then(|| Box::new(BufReader::new(io::stdin())) as _),
             barrier: None,
+            watched,
         };
         for note in &notes {
             attached.note(note);
@@ -125,6 +132,12 @@ impl Asked {
             voice.finish(&outcome, &scenario, &report.common)
         })
     }
+}
+
+/// Begins to watch the system under test.
+fn watching(subject: &Subject) -> Result<Watching, Failure> {
+    let sampler = Sampler::open(subject).map_err(|e| Failure::usage(format!("--watch: {e}")))?;
+    Watching::start(sampler).map_err(|e| Failure::fault(format!("can't start a thread: {e}")))
 }
 
 /// Whether the rate is read from stdin.
