@@ -12,7 +12,7 @@ use throng_host::watched::Sampler;
 /// The interval between readings.
 const EVERY: Duration = Duration::from_secs(1);
 /// Readings take at most one part of these of a core.
-const SHARE: u32 = 20;
+const SHARE: u32 = 10;
 /// How long the first reading may take.
 const FIRST: Duration = Duration::from_secs(5);
 
@@ -41,7 +41,7 @@ struct Known {
 
 impl Watching {
     /// Takes the first reading of what `sampler` reads, and then one per second: fewer if that would take more than a
-    /// twentieth of a core.
+    /// tenth of a core.
     ///
     /// # Errors
     /// The thread can't be started.

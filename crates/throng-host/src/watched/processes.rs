@@ -13,7 +13,7 @@ use crate::proc_text;
 use crate::process_usage::{ProcessFiles, ProcessUsage};
 use crate::processes::socket_inode;
 
-/// Descriptors that are looked at, at most: each takes some 2 µs.
+/// Descriptors that are looked at, at most: each is a system call.
 const DESCRIPTORS: u64 = 65_536;
 /// If there are more, those of each process that are looked at. Listeners are opened early.
 const FIRST: usize = 1024;

@@ -17,7 +17,7 @@ use crate::scheduling::MachineTime;
 use crate::slab;
 
 /// Takes readings of a system under test, each of which reads small files of all its processes, the links of its descriptors,
-/// and the kernel's list of sockets. That of a million connections takes a second.
+/// and the kernel's list of sockets: it takes the longer, the more there are.
 pub struct Sampler {
     subject: Subject,
     about: Watched,

@@ -12,8 +12,8 @@ use throng_host::watched::{Sampler, Subject};
 use throng_report::watched::{self, ReadingLog, WatchResult};
 use throng_report::{file, json, text};
 
-/// After a reading that took long, the next one waits for this many times as long.
-const REST: u32 = 4;
+/// Readings take at most one part of these of a core.
+const SHARE: u32 = 10;
 
 /// Watches it until it ends, the time is over or a signal comes. Returns the exit code.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             break;
         }
         let took = reading_began.elapsed();
-        let next = reading_began + args.every.max(took * (REST + 1));
+        let next = reading_began + args.every.max(took * SHARE);
         wait(
             &stop,
             ends.map_or(next, |ends| next.min(ends)),
