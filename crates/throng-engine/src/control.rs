@@ -22,15 +22,20 @@ impl Clock {
         Clock(Instant::now())
     }
 
+    /// A clock that starts at this instant, at which it says 0, and before it, too.
+    pub fn starting(at: Instant) -> Clock {
+        Clock(at)
+    }
+
     /// The time now. Takes about 25 ns and no system call.
     #[inline]
     pub fn now(self) -> Time {
-        Time(self.0.elapsed().as_nanos() as u64)
+        Time(self.elapsed().as_nanos() as u64)
     }
 
     /// The time since the start.
     pub fn elapsed(self) -> Duration {
-        self.0.elapsed()
+        Instant::now().saturating_duration_since(self.0)
     }
 }
 

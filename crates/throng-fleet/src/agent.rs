@@ -79,6 +79,8 @@ pub struct Agent {
     /// It was asked to stop.
     stopped: bool,
     about: Option<Box<About>>,
+    /// When its workers began to open connections.
+    began: Duration,
     has_opened: bool,
     record: Option<Box<Record>>,
     sent: Duration,
@@ -111,6 +113,7 @@ impl Agent {
             is_cut_off: false,
             stopped: false,
             about: None,
+            began: now,
             has_opened: false,
             record: None,
             sent: now,
@@ -222,11 +225,23 @@ impl Agent {
         self.send(report);
     }
 
+    /// The workers of its run begin to open connections.
+    pub fn opening(&mut self, now: Duration) {
+        self.began = now;
+        self.log("begins to open connections".into());
+    }
+
     /// Its run has begun.
     pub fn running(&mut self, about: About) {
-        let about = Box::new(about);
-        self.about = Some(about.clone());
-        self.send(Report::Running { about });
+        self.about = Some(Box::new(about));
+        self.say_that_it_runs();
+    }
+
+    fn say_that_it_runs(&mut self) {
+        if let Some(about) = self.about.clone() {
+            let began_ns = u64::try_from(self.began.as_nanos()).unwrap_or(u64::MAX);
+            self.send(Report::Running { about, began_ns });
+        }
     }
 
     /// All its connections are established that will be.
@@ -384,11 +399,7 @@ impl Agent {
                 self.state = State::Running;
                 self.todo.push_back(Do::Start(at));
             }
-            (State::Running, _) => {
-                if let Some(about) = self.about.clone() {
-                    self.send(Report::Running { about });
-                }
-            }
+            (State::Running, _) => self.say_that_it_runs(),
             // The order to plan is repeated, if it got lost.
             _ => {}
         }

@@ -31,6 +31,12 @@ impl Offset {
         })
     }
 
+    /// What ours says when the agent's clock says `theirs`, in nanoseconds; negative before ours began.
+    pub fn ours(&self, theirs: u64) -> i128 {
+        let ahead = self.best.map_or(0, |(_, ahead)| ahead);
+        i128::from(theirs) - ahead
+    }
+
     /// What the agent's clock says when ours says `ours`, in nanoseconds.
     pub fn theirs(&self, ours: Duration) -> u64 {
         let ahead = self.best.map_or(0, |(_, ahead)| ahead);

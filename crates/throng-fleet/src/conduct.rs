@@ -11,6 +11,8 @@ use throng_run::Stop;
 
 /// How long a stop may go unnoticed.
 const NOTICE: Duration = Duration::from_millis(50);
+/// The most arrivals that are taken before the coordinator looks at the time and at all of its agents.
+const AT_ONCE: usize = 64;
 /// An observer whose interval ends this much later than now is given it now: looks come every second, and not to the
 /// microsecond.
 const EARLY: Duration = Duration::from_millis(100);
@@ -71,13 +73,16 @@ pub fn conduct(
         }
         let due = coordinator.due().saturating_sub(began.elapsed());
         match arrivals.recv_timeout(due.min(NOTICE)) {
-            Ok((agent, arrival)) => {
-                let now = began.elapsed();
-                match arrival {
-                    Arrival::Message(message) => coordinator.received(agent, *message, now),
-                    Arrival::Unreadable(why) => coordinator.unreadable(agent, &why),
-                    Arrival::Said(line) => coordinator.say(agent, line),
-                    Arrival::Gone(why) => coordinator.gone(agent, &why, now),
+            Ok(first) => {
+                let more = arrivals.try_iter().take(AT_ONCE - 1);
+                for (agent, arrival) in std::iter::once(first).chain(more) {
+                    let now = began.elapsed();
+                    match arrival {
+                        Arrival::Message(message) => coordinator.received(agent, *message, now),
+                        Arrival::Unreadable(why) => coordinator.unreadable(agent, &why),
+                        Arrival::Said(line) => coordinator.say(agent, line),
+                        Arrival::Gone(why) => coordinator.gone(agent, &why, now),
+                    }
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}

@@ -25,7 +25,7 @@ mod simulated;
 mod stdio;
 mod transport;
 
-pub use agent::{Agent, Do, Limits};
+pub use agent::{Agent, Do, Limits, Planned};
 pub use allow::{Allow, AllowError};
 pub use conduct::{Fleet, conduct};
 pub use coordinator::{Coordinator, OnLoss, Over, Refusal, Step, Terms};

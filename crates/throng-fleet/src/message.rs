@@ -10,7 +10,10 @@ use throng_core::shard::Shard;
 use throng_core::stats::{PackedDurations, Tally};
 
 /// The version of the protocol. It grows when a message changes its meaning, is added or goes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// What an agent's lines on stderr begin with, where they are of its log: the coordinator is told all that matters by messages.
+pub const LOGGED: &str = "agent: ";
 
 /// The longest message to an agent, in bytes. The longest one has a scenario.
 pub const MOST_TO_AGENT: usize = 8 << 20;
@@ -92,6 +95,8 @@ pub struct Part {
     pub connect_latency: bool,
     /// At which percentiles latencies are reported.
     pub percentiles: Vec<Percentile>,
+    /// The most intervals that the agent's record is to have: those of all agents are in one record at the end.
+    pub most_intervals: u32,
 }
 
 /// What an agent says.
@@ -137,6 +142,8 @@ pub enum Report {
     Running {
         /// What it is.
         about: Box<About>,
+        /// When its workers began to open connections, in nanoseconds on the agent's clock.
+        began_ns: u64,
     },
     /// All its connections are established that will be: it waits for the others.
     Opened,

@@ -50,6 +50,7 @@ pub struct Serving<'a> {
 enum Event {
     Order(Result<ToAgent, String>),
     CutOff,
+    Opening(Instant),
     Running(Box<About>),
     Opened,
     Interval(Box<Interval>),
@@ -136,6 +137,7 @@ pub fn serve(
             Ok(Event::Order(Ok(order))) => agent.received(order, now),
             Ok(Event::Order(Err(why))) => agent.unreadable(&why),
             Ok(Event::CutOff) => agent.cut_off(now),
+            Ok(Event::Opening(at)) => agent.opening(at.saturating_duration_since(began)),
             Ok(Event::Running(about)) => agent.running(*about),
             Ok(Event::Opened) => agent.opened(),
             Ok(Event::Interval(interval)) => agent.interval(*interval),
@@ -213,6 +215,7 @@ struct Prepared {
     machine: Machine,
     latencies: LatencyReport,
     watched: Option<Sampler>,
+    most_intervals: usize,
 }
 
 /// Plans `part`: what is said about it, and what can be run.
@@ -261,6 +264,7 @@ fn prepare(serving: &Serving, part: &Part) -> Result<(Option<u64>, Prepared), Pl
         machine,
         latencies,
         watched,
+        most_intervals: part.most_intervals as usize,
     };
     Ok((holds, prepared))
 }
@@ -327,6 +331,7 @@ impl Prepared {
                 about: false,
             })],
             latencies: self.latencies,
+            most_intervals: Some(self.most_intervals),
             barrier: Some(Box::new(barrier)),
             ..Attached::default()
         };
@@ -362,6 +367,10 @@ struct InStep {
 impl Barrier for InStep {
     fn opens(&self) -> Instant {
         self.opens
+    }
+
+    fn opening(&mut self, now: Instant) {
+        let _ = self.events.send(Event::Opening(now));
     }
 
     fn holds(&mut self) -> Option<Instant> {

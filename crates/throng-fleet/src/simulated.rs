@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 use throng_core::engine::Engine;
 use throng_core::record::{
-    About, Asked, Ending, Environment, Mark, Part, Phase, Reading, Record, Recorder, Source,
+    About, Asked, Ending, Environment, Mark, Part, Phase, Reading, Record, Recorder, Source, Start,
 };
 use throng_core::shard::Shard;
 use throng_core::stats::{Counters, Measured, Tally};
@@ -79,6 +79,8 @@ struct Simulated {
     ahead: Duration,
     planned: Option<Shard>,
     run: Option<Run>,
+    /// When its run began to open connections, by the one true clock.
+    began: Option<Duration>,
     ended: bool,
     /// The record of its run, once that is over, and whether it was kept.
     record: Option<Record>,
@@ -114,6 +116,7 @@ fn about(own: u32) -> About {
         tool: "throng".into(),
         agent: None,
         machine: None,
+        start: None,
         command: Vec::new(),
         started_unix_s: 1e9,
         kernel: "6.18".into(),
@@ -189,6 +192,7 @@ fn simulate(world: World) -> Outcome {
         connections: world.connections,
         fit: false,
         on_loss: world.on_loss,
+        lost_after: Duration::from_secs(5),
         token: None,
         latencies: LatencyReport::default(),
     };
@@ -207,6 +211,7 @@ fn simulate(world: World) -> Outcome {
                 ahead,
                 planned: None,
                 run: None,
+                began: None,
                 ended: false,
                 record: None,
                 kept: false,
@@ -370,7 +375,11 @@ fn go_on(n: usize, simulated: &mut Simulated, net: &mut Network) {
     let Some(run) = &mut simulated.run else {
         return;
     };
-    if now == run.began {
+    if simulated.began.is_none() {
+        // It may have stood still when it was to begin.
+        (run.began, run.last) = (now, now);
+        simulated.began = Some(now);
+        simulated.agent.opening(now + simulated.ahead);
         simulated.agent.running(about(run.own));
         simulated.agent.opened();
         net.at(now + Duration::from_secs(1), Event::Run(n));
@@ -520,8 +529,35 @@ fn check(world: &World, outcome: &Outcome) -> Result<(), TestCaseError> {
             }
         }
     }
+    check_starts(&parts, outcome)?;
     let summary = summary::of(&over.record);
+    let unknown: u64 = parts
+        .iter()
+        .filter(|p| p.ending.is_none())
+        .map(|p| p.opened().open())
+        .sum();
+    let c = &summary.connections;
+    prop_assert_eq!(c.unknown, unknown);
+    prop_assert_eq!(c.established, c.closed_by_us + c.unknown);
+    prop_assert!(!summary.interrupted, "nobody interrupted it");
     prop_assert_eq!(summary.reached, lost.is_empty() && !summary.interrupted);
+    Ok(())
+}
+
+/// Checks that what is told about starts is true to within the bound that is told: what any two agents say of their starts differs
+/// as their starts do.
+fn check_starts(parts: &[&Part], outcome: &Outcome) -> Result<(), TestCaseError> {
+    let told = parts.iter().zip(&outcome.agents);
+    let told = told.filter_map(|(part, simulated)| Some((part.about.start?, simulated.began?)));
+    let told: Vec<(Start, Duration)> = told.collect();
+    for (one, began) in &told {
+        for (other, other_began) in &told {
+            let said = i128::from(one.after_ns) - i128::from(other.after_ns);
+            let truth = began.as_nanos() as i128 - other_began.as_nanos() as i128;
+            let bound = i128::from(one.bound_ns) + i128::from(other.bound_ns) + 2;
+            prop_assert!((said - truth).abs() <= bound, "{} is not {}", said, truth);
+        }
+    }
     Ok(())
 }
 

@@ -259,8 +259,12 @@ fn the_documented_sums_hold_for_the_samples() {
         let c = &s.connections;
         let failed: u64 = c.failed.values().sum();
         assert!(c.attempted >= c.established + failed);
-        let ended =
-            c.closed_by_peer + c.reset_by_peer + c.timed_out + c.lost_by_error + c.closed_by_us;
+        let ended = c.closed_by_peer
+            + c.reset_by_peer
+            + c.timed_out
+            + c.lost_by_error
+            + c.closed_by_us
+            + c.unknown;
         let came_up = match s.role.as_str() {
             "serve" => c.accepted.unwrap(),
             "proxy" => c.accepted.unwrap() + c.established,

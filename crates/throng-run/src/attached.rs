@@ -31,6 +31,9 @@ pub struct Attached<'a> {
     pub profile: Option<Box<dyn BufRead + Send>>,
     /// Changes the message rate of a load while it lasts.
     pub dial: Option<Dial>,
+    /// The most intervals that the record of a load has; `None` for as many as records have at most
+    /// ([`MAX_INTERVALS`](throng_core::record::MAX_INTERVALS)).
+    pub most_intervals: Option<usize>,
     /// Keeps a load in step with others.
     pub barrier: Option<Box<dyn Barrier + 'a>>,
     /// Reads what the system under test of a load spends.
@@ -49,8 +52,11 @@ impl Attached<'_> {
 /// Keeps a load in step with others, which are parts of the same run: all begin to open at one instant, and to hold at
 /// another one.
 pub trait Barrier {
-    /// When to begin to open connections.
+    /// When to begin to open connections. The run's time is counted from then on.
     fn opens(&self) -> Instant;
+
+    /// Workers begin to open connections now.
+    fn opening(&mut self, now: Instant);
 
     /// All connections are established that will be. When to begin to hold them; `None` while that is not known. Asked some
     /// times per second until it is known and has come.
@@ -124,6 +130,11 @@ impl<'a> Audience<'a> {
     /// Adds the workers behind `outlets` to those that are collected from.
     pub fn follow(&mut self, outlets: &[Arc<Outlet>]) {
         self.outlets.extend_from_slice(outlets);
+    }
+
+    /// Has at most `most` intervals recorded. Called before anything is.
+    pub fn record_at_most(&mut self, most: usize) {
+        self.recorder = Recorder::at_most(most);
     }
 
     /// Keeps measurements for [`take_trial`](Audience::take_trial).

@@ -46,6 +46,14 @@ impl Meter {
         Some(now.stolen_since(self.machine.as_ref()?))
     }
 
+    /// The run begins at `start`, and not now.
+    pub fn count_from(&mut self, start: Instant) {
+        let now = Instant::now();
+        let later = start.saturating_duration_since(now).as_secs_f64();
+        let earlier = now.saturating_duration_since(start).as_secs_f64();
+        self.started_unix_s += later - earlier;
+    }
+
     pub fn started_unix_s(&self) -> f64 {
         self.started_unix_s
     }

@@ -56,6 +56,7 @@ fn of(
             tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),
             agent: None,
             machine: None,
+            start: None,
             // The caller fills it in.
             command: Vec::new(),
             started_unix_s: started,

@@ -10,7 +10,7 @@ use crate::stop::{Stop, Wakes};
 use crate::strain::StrainWatch;
 use crate::watching::Watching;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use throng_core::human::count;
 use throng_core::observer::{Note, Observer};
 use throng_core::plan::Shortfall;
@@ -74,6 +74,17 @@ impl<'a> Watch<'a> {
             _wakes: stop.wakes(),
             stop,
         }
+    }
+
+    /// Has the clock, which nobody has read yet, count from `start` on, which may be to come.
+    pub fn count_from(&mut self, start: Instant) {
+        self.clock = Clock::starting(start);
+        self.meter.count_from(start);
+    }
+
+    /// Has at most `most` intervals recorded. Called before anything is.
+    pub fn record_at_most(&mut self, most: usize) {
+        self.audience.record_at_most(most);
     }
 
     /// When the clock was started, in microseconds since 1970.

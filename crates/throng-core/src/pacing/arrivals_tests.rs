@@ -74,6 +74,41 @@ fn uniform_messages_of_all_workers_are_evenly_spaced_to_the_nanosecond() {
     }
 }
 
+/// What the two workers of each of 40 agents have, which have equal shares of a run.
+fn shares_of_agents() -> Vec<WorkerShard> {
+    let agents = Shard::by_weight(&[1; 40]).into_iter().flatten();
+    let workers = |agent: Shard| [0, 1].map(|worker| agent.of_worker(worker, 2));
+    agents.flat_map(workers).collect()
+}
+
+#[test]
+fn messages_of_forty_agents_are_those_of_one_process_to_the_nanosecond() {
+    let until = 3 * S;
+    let p = profile("1s:2k, 1s:2k..9k, 1s:500");
+    let all = |shares: Vec<WorkerShard>, make: &dyn Fn(WorkerShard) -> Arrivals| {
+        together(shares.into_iter().map(make).collect(), until)
+    };
+    let constant =
+        |share| Arrivals::constant(rate(100_000.0), Spacing::Uniform, Time::START, share);
+    let profiled = |share| Arrivals::profile(&p, Spacing::Uniform, Time::START, share);
+    for make in [&constant as &dyn Fn(WorkerShard) -> Arrivals, &profiled] {
+        let one = all(vec![share(0, 1)], make);
+        assert!(one.len() > 7000);
+        assert_eq!(all(shares_of_agents(), make), one);
+    }
+}
+
+#[test]
+fn poisson_gaps_of_forty_agents_together_are_exponential() {
+    let make = |share| Arrivals::constant(rate(100_000.0), POISSON, Time::START, share);
+    let agents = shares_of_agents().into_iter().map(make).collect();
+    let all = together(agents, 2 * S);
+    // 200,000 expected, with a standard deviation of 447.
+    assert!((198_650..=201_350).contains(&all.len()), "{}", all.len());
+    let d = kolmogorov_smirnov(gaps(&all), exponential(10_000.0));
+    assert!(d < 1.63, "{d}");
+}
+
 #[test]
 fn nothing_drifts_over_days() {
     let day = 86_400 * S;

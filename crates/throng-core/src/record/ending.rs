@@ -86,6 +86,9 @@ pub struct Ending {
     pub kernel: KernelCounts,
     /// The run was interrupted.
     pub interrupted: bool,
+    /// The run was ended because another source of the same run was lost, as was asked (`--on-loss stop`).
+    #[serde(default)]
+    pub abandoned: bool,
     /// Its time limit was reached before all connections were established.
     pub timed_out: bool,
     /// Not all connections were established in the time allowed for that.
@@ -183,6 +186,11 @@ pub struct Ending {
 }
 
 impl Ending {
+    /// Whether the run was ended before its time, by somebody or for a loss.
+    pub fn was_stopped(&self) -> bool {
+        self.interrupted || self.abandoned
+    }
+
     /// Packs the measurements of the whole run.
     pub fn pack(measured: &crate::stats::Measured) -> BTreeMap<String, PackedDurations> {
         super::interval::packed(measured, PackedDurations::whole)

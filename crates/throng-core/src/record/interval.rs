@@ -113,11 +113,7 @@ impl Interval {
         self.accepted = joined(self.accepted, later.accepted);
         for (name, theirs) in later.histograms {
             let both = match self.histograms.remove(&name) {
-                Some(ours) => {
-                    let mut all = ours.unpack();
-                    all.merge(&theirs.unpack());
-                    PackedDurations::coarse(&all).unwrap_or(theirs)
-                }
+                Some(ours) => ours.and(&theirs),
                 None => theirs,
             };
             self.histograms.insert(name, both);

@@ -28,6 +28,7 @@ fn about(source: u32) -> About {
         tool: "throng".into(),
         agent: None,
         machine: None,
+        start: None,
         command: Vec::new(),
         started_unix_s: 1e9 + f64::from(source) * 0.5,
         kernel: "6.18".into(),

@@ -16,6 +16,7 @@ mod ending;
 mod environment;
 mod interval;
 mod intervals;
+mod kept;
 #[cfg(test)]
 mod laws;
 mod nanos;
@@ -38,7 +39,8 @@ pub use ending::{Ending, Mark, Used};
 pub use environment::Environment;
 pub use interval::{Interval, Reading};
 pub use intervals::{Intervals, IntervalsError, MAX_INTERVALS};
-pub use part::{About, Part, PartError, Source};
+pub use kept::Gathered;
+pub use part::{About, Part, PartError, Source, Start};
 pub use phase::Phase;
 pub use rate_change::RateChange;
 pub use recorder::Recorder;

@@ -27,6 +27,15 @@ impl fmt::Display for Source {
     }
 }
 
+/// When an agent let its workers begin to open connections, by the clock of its coordinator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// Nanoseconds after the instant at which all agents were to begin; negative if it was early.
+    pub after_ns: i64,
+    /// How wrong that may be, in nanoseconds: half of the shortest round trip by which the two clocks were compared.
+    pub bound_ns: u64,
+}
+
 /// The description of a source, known when its run begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct About {
@@ -38,6 +47,9 @@ pub struct About {
     /// What identifies the machine of an agent, as long as that is not started anew: agents with the same share its cores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
+    /// When an agent began, by the clock of its coordinator; `None` if it was none, or was lost before it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
     /// The command line; empty where there was none.
     pub command: Vec<String>,
     /// When the run began, in seconds since 1970 by the source's own clock.

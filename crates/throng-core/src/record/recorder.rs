@@ -2,7 +2,8 @@
 
 use super::interval::packed;
 use super::intervals::MAX_INTERVALS;
-use super::{BASE, Interval, Intervals, Phase, Reading};
+use super::kept::Kept;
+use super::{Interval, Intervals, Phase, Reading};
 use crate::stats::{Measured, PackedDurations};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,9 +12,7 @@ use std::time::Duration;
 /// neighbours are joined, and later intervals are as wide.
 #[derive(Debug)]
 pub struct Recorder {
-    intervals: Intervals,
-    /// Base intervals in one.
-    width: u32,
+    kept: Kept,
     /// What was measured since the start.
     whole: Measured,
     /// The present interval, which is not complete.
@@ -29,16 +28,20 @@ struct Pending {
 
 impl Default for Recorder {
     fn default() -> Recorder {
-        Recorder {
-            intervals: Intervals::default(),
-            width: 1,
-            whole: Measured::default(),
-            pending: None,
-        }
+        Recorder::at_most(MAX_INTERVALS)
     }
 }
 
 impl Recorder {
+    /// A recorder that keeps at most `most` intervals, which is two at least and [`MAX_INTERVALS`] at most.
+    pub fn at_most(most: usize) -> Recorder {
+        Recorder {
+            kept: Kept::at_most(most),
+            whole: Measured::default(),
+            pending: None,
+        }
+    }
+
     /// Adds what was counted and measured from `from` to `to`, since the run began. Pieces must be in order of time and
     /// may have any length. Samples in `measured` are not kept.
     pub fn add(
@@ -51,10 +54,9 @@ impl Recorder {
         mut measured: Measured,
     ) {
         measured.samples = Vec::new();
-        let number = number(from);
         let piece = Interval {
-            first: number - number % self.width,
-            width: self.width,
+            first: self.kept.first(from),
+            width: self.kept.width,
             from,
             to,
             phase,
@@ -64,7 +66,7 @@ impl Recorder {
         };
         match &mut self.pending {
             Some(pending) => {
-                pending.interval.join(piece, self.width);
+                pending.interval.join(piece, self.kept.width);
                 pending.measured.merge(measured);
             }
             None => {
@@ -75,20 +77,14 @@ impl Recorder {
             }
         }
         let first = self.pending.as_ref().map_or(0, |p| p.interval.first);
-        if to >= self.end(first) {
+        if to >= self.kept.end(first) {
             self.end_interval();
         }
     }
 
     /// When the interval that contains `at` should end; a little later is harmless.
     pub fn due(&self, at: Duration) -> Duration {
-        let number = number(at);
-        self.end(number - number % self.width)
-    }
-
-    /// When the interval ends whose first base interval is `first`.
-    fn end(&self, first: u32) -> Duration {
-        BASE.saturating_mul(first.saturating_add(self.width))
+        self.kept.end(self.kept.first(at))
     }
 
     fn end_interval(&mut self) {
@@ -101,14 +97,7 @@ impl Recorder {
         };
         interval.histograms = packed(&measured, PackedDurations::coarse);
         self.whole.merge(measured);
-        let second_half = (interval.first / self.width) % 2 == 1;
-        // Pieces come in order: there is none of the same time.
-        let _ = self.intervals.add(interval);
-        // Only where a wide one would end, too; and a width of 2^31 base intervals is longer than any run.
-        if self.intervals.len() >= MAX_INTERVALS && second_half && self.width < 1 << 30 {
-            self.width *= 2;
-            self.intervals.widen(self.width);
-        }
+        self.kept.push(interval);
     }
 
     /// All that was measured so far.
@@ -122,7 +111,7 @@ impl Recorder {
 
     /// The intervals so far, the present one included, and what was measured in all.
     pub fn so_far(&self) -> (Intervals, Measured) {
-        let mut intervals = self.intervals.clone();
+        let mut intervals = self.kept.intervals.clone();
         if let Some(Pending { interval, measured }) = &self.pending {
             let mut present = interval.clone();
             present.histograms = packed(measured, PackedDurations::coarse);
@@ -135,11 +124,6 @@ impl Recorder {
     /// The intervals, and what was measured in all.
     pub fn finish(mut self) -> (Intervals, Measured) {
         self.end_interval();
-        (self.intervals, self.whole)
+        (self.kept.intervals, self.whole)
     }
-}
-
-/// The number of the base interval that `at` is in.
-fn number(at: Duration) -> u32 {
-    u32::try_from(at.as_nanos() / BASE.as_nanos()).unwrap_or(u32::MAX)
 }

@@ -10,8 +10,10 @@ mod causes;
 pub(crate) mod counter;
 mod counts;
 mod durations;
+mod encoded;
 mod measured;
 mod packed;
+mod packed_sum;
 
 pub use by_address::{AddressCounters, OfAddress};
 pub use causes::{Closed, FailCause};
@@ -21,3 +23,4 @@ pub use counts::{Counters, Tally, UnknownCount};
 pub use durations::Durations;
 pub use measured::{Measured, Sample};
 pub use packed::{PackedDurations, PackedError};
+pub use packed_sum::PackedSum;

@@ -2,6 +2,7 @@
 
 use super::Durations;
 use super::durations::{DIGITS, LONGEST};
+use super::encoded::{HEADER, Plain, Sum, V2};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::ZlibDecoder;
@@ -15,12 +16,8 @@ const COARSE_DIGITS: u8 = 2;
 /// The longest text that is read as a histogram, and the most bytes that it may inflate to. A histogram with a count in
 /// every bucket takes a third of that.
 const MOST_BYTES: usize = 1 << 20;
-/// The first bytes of an encoded histogram: V2, and V2 with deflate.
-const V2: [u8; 4] = [0x1c, 0x84, 0x93, 0x13];
+/// The first bytes of one that is deflated.
 const V2_DEFLATE: [u8; 4] = [0x1c, 0x84, 0x93, 0x14];
-/// The length of a V2 header: cookie, length of the counts, offset (4 bytes each), significant digits (4), lowest and
-/// highest value (8 each), ratio (8).
-const HEADER: usize = 40;
 /// The highest value that a histogram may have room for, in nanoseconds. HdrHistogram rounds [`LONGEST`] up to the end
 /// of a bucket, which is less than twice as long.
 const MOST_NS: u64 = 2 * LONGEST.as_nanos() as u64;
@@ -74,6 +71,30 @@ impl PackedDurations {
         Some(pack(&coarse))
     }
 
+    /// Both together, with the precision of the coarser one.
+    pub fn and(&self, other: &PackedDurations) -> PackedDurations {
+        let mut sum = Sum::default();
+        if sum.add(&self.0)
+            && sum.add(&other.0)
+            && let Some(bytes) = sum.bytes()
+        {
+            return PackedDurations::from_bytes(bytes);
+        }
+        let mut all = self.unpack();
+        all.merge(&other.unpack());
+        PackedDurations::coarse(&all).unwrap_or_else(|| self.clone())
+    }
+
+    /// What is encoded, in V2's encoding.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What these bytes encode, which `pack` could have written.
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> PackedDurations {
+        PackedDurations(bytes.into())
+    }
+
     /// The histogram.
     pub fn unpack(&self) -> Durations {
         // The bytes were written by `pack`.
@@ -81,7 +102,7 @@ impl PackedDurations {
     }
 }
 
-fn pack(histogram: &Histogram<u64>) -> PackedDurations {
+pub(super) fn pack(histogram: &Histogram<u64>) -> PackedDurations {
     PackedDurations(write(V2Serializer::new(), histogram).into())
 }
 
@@ -93,7 +114,7 @@ fn write(mut serializer: impl Serializer, histogram: &Histogram<u64>) -> Vec<u8>
 }
 
 /// Reads a histogram in V2's encoding.
-fn read(mut bytes: &[u8]) -> Result<Histogram<u64>, PackedError> {
+pub(super) fn read(mut bytes: &[u8]) -> Result<Histogram<u64>, PackedError> {
     let mut histogram: Histogram<u64> = Deserializer::new()
         .deserialize(&mut bytes)
         .map_err(|e| PackedError::NotHistogram(e.to_string()))?;
@@ -103,7 +124,7 @@ fn read(mut bytes: &[u8]) -> Result<Histogram<u64>, PackedError> {
 
 /// Reads a histogram that may come from anybody, in V2's encoding with or without deflate. The deserializer allocates
 /// what the header states, so the header is checked first.
-fn read_foreign(bytes: &[u8]) -> Result<Histogram<u64>, PackedError> {
+fn read_foreign(bytes: &[u8]) -> Result<PackedDurations, PackedError> {
     let malformed = |why: &str| PackedError::NotHistogram(why.to_owned());
     let mut inflated = Vec::new();
     let plain = match bytes.strip_prefix(&V2_DEFLATE) {
@@ -135,7 +156,11 @@ fn read_foreign(bytes: &[u8]) -> Result<Histogram<u64>, PackedError> {
     if digits > DIGITS.into() || high > MOST_NS {
         return Err(PackedError::TooLarge { digits, high });
     }
-    read(plain)
+    // Most are throng's own: those need not be decoded to be known as sound.
+    match Plain::of(plain).is_some_and(|plain| plain.is_canonical()) {
+        true => Ok(PackedDurations::from_bytes(plain.to_vec())),
+        false => read(plain).map(|histogram| pack(&histogram)),
+    }
 }
 
 impl TryFrom<String> for PackedDurations {
@@ -147,7 +172,7 @@ impl TryFrom<String> for PackedDurations {
         let bytes = STANDARD
             .decode(text)
             .map_err(|e| PackedError::NotBase64(e.to_string()))?;
-        read_foreign(&bytes).map(|histogram| pack(&histogram))
+        read_foreign(&bytes)
     }
 }
 

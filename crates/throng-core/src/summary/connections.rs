@@ -34,8 +34,11 @@ pub struct Connections {
     /// Ended by an error on this side.
     pub lost_by_error: u64,
     /// Closed by this side: during the run, or at its end those that were still open. So established (or
-    /// accepted) = closed_by_peer + reset_by_peer + timed_out + lost_by_error + closed_by_us.
+    /// accepted) = closed_by_peer + reset_by_peer + timed_out + lost_by_error + closed_by_us + unknown.
     pub closed_by_us: u64,
+    /// Open when their source was last heard of, which was lost then: what became of them is not known.
+    #[serde(default)]
+    pub unknown: u64,
     /// TCP sockets in use in this network namespace at the peak, less those from before, by the kernel's own count. On
     /// loopback, both ends of a connection are sockets of this machine.
     pub kernel_sockets: Option<u64>,
@@ -81,10 +84,23 @@ impl Connections {
             timed_out: tally.closed(Closed::TimedOut),
             lost_by_error: tally.closed(Closed::Error),
             closed_by_us: tally.closed(Closed::ByUs) + tally.open(),
+            unknown: 0,
             kernel_sockets: None,
             expected_sockets: None,
             fast_open: None,
             by_address: Vec::new(),
+        }
+    }
+
+    /// The same, where of the counts `all` those that are `unheard` are of sources that were lost: what these had open when they
+    /// were last heard of is neither open nor closed.
+    pub(super) fn without(self, all: &Tally, unheard: &Tally) -> Connections {
+        let places = self.asked.filter(|asked| *asked > 0).unwrap_or(u64::MAX);
+        Connections {
+            open_at_end: all.since(unheard).up().min(places),
+            closed_by_us: self.closed_by_us.saturating_sub(unheard.open()),
+            unknown: unheard.open(),
+            ..self
         }
     }
 

@@ -42,7 +42,7 @@ impl Drain {
         let [reset, timed_out, lost_by_error] =
             [Closed::ResetByPeer, Closed::TimedOut, Closed::Error].map(|why| hold.closed(why));
         let others = cut + given_up + reset + timed_out + lost_by_error;
-        let waited = !t.any(|e| e.timed_out || e.interrupted);
+        let waited = !t.any(|e| e.timed_out || e.was_stopped());
         let at_end = t.closed.since(&t.held).cut_off(Closed::ByUs);
         let asked = t.asked.connections.unwrap_or(0);
         Drain {

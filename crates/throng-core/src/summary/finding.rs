@@ -472,6 +472,8 @@ pub struct ChangedTo {
 pub enum WhyMissing {
     /// The run was interrupted.
     Interrupted,
+    /// The run was ended because a source of it was lost, as was asked (`--on-loss stop`).
+    Abandoned,
     /// The text of `--message-stop` was received.
     StoppedByText,
     /// Opening took longer than allowed.

@@ -17,6 +17,7 @@ mod per_second;
 mod rate;
 mod server;
 mod snapshot;
+mod start;
 mod storm;
 mod stretch;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub(crate) use per_second::per_s;
 pub use rate::{BandwidthKept, MessageRate};
 pub use server::Server;
 pub use snapshot::Snapshot;
+pub use start::StartSpread;
 pub use storm::{StormSample, StormSummary};
 pub use stretch::{Stretch, complete, held, open_at, stretches};
 pub use traffic::{Answers, Pings, Requests, Steady, Traffic};
@@ -104,6 +106,8 @@ pub struct Summary {
     pub workers: u32,
     /// The outcome of connections.
     pub connections: Connections,
+    /// How much in step the agents of a fleet began; `None` for a run that had none, or one.
+    pub start: Option<StartSpread>,
     /// The outcome of opening; `None` for a server.
     pub set_up: Option<SetUp>,
     /// The traffic, seen from the side that the run is about.
@@ -176,6 +180,11 @@ pub struct SourceSummary {
     pub source: String,
     /// The name of the agent that it was; `None` if it was none.
     pub agent: Option<String>,
+    /// When it began to open connections, in microseconds after the instant at which all agents were to; negative if it was early;
+    /// `None` if it was no agent, or that is not known.
+    pub start_us: Option<f64>,
+    /// How wrong that may be, in microseconds.
+    pub clock_bound_us: Option<f64>,
     /// Its command line.
     pub command: Vec<String>,
     /// When its run began, in seconds since 1970 by its own clock.

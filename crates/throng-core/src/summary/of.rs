@@ -5,8 +5,8 @@ use super::per_second::per_s;
 use super::totals::{Totals, Window};
 use super::{
     Answers, BandwidthKept, Churn, Connections, Cost, Drain, FastOpened, Histogram, Latency,
-    MessageRate, Percentiles, Pings, Requests, Server, SetUp, SourceSummary, Steady, Summary,
-    Traffic, latencies, over_time, verdict,
+    MessageRate, Percentiles, Pings, Requests, Server, SetUp, SourceSummary, StartSpread, Steady,
+    Summary, Traffic, latencies, over_time, verdict,
 };
 use crate::engine::Engine;
 use crate::expect::{ENOUGH_TO_DIVIDE, Metric, Reading};
@@ -15,7 +15,7 @@ use crate::protocol::proxy_protocol::ProxyProtocolSummary;
 use crate::protocol::tls::TlsSummary;
 use crate::protocol::tunnel::TunnelSummary;
 use crate::protocol::{ProtocolKind, Sections};
-use crate::record::{Part, RateOf, Record, Role, Source, VERSION};
+use crate::record::{Part, Phase, RateOf, Record, Role, Source, VERSION};
 use crate::stats::Tally;
 use crate::watched::WatchedSummary;
 use std::collections::BTreeMap;
@@ -128,6 +128,7 @@ pub fn with_readings(record: &Record, metrics: &[Metric]) -> (Summary, Vec<Readi
         engine: first.map_or(Engine::Epoll, |p| p.about.engine),
         why_epoll: t.parts.iter().find_map(|p| p.about.why_epoll.clone()),
         workers: t.parts.iter().map(|p| p.about.workers).sum(),
+        start: StartSpread::of(&t.parts),
         set_up,
         traffic: Traffic::of(&subject),
         server_traffic: t.accepted.filter(|_| load).as_ref().map(Traffic::of),
@@ -192,7 +193,7 @@ fn connections(t: &Totals, subject: &Tally) -> Connections {
             ignored: e.kernel.fastopen_ignored,
         }),
         by_address: t.by_address(),
-        ..Connections::of(subject, t.asked.connections, t.peak)
+        ..Connections::of(subject, t.asked.connections, t.peak).without(subject, &t.unheard)
     }
 }
 
@@ -253,10 +254,16 @@ fn without_answers(tally: &Tally) -> Traffic {
 
 /// How well the rate was kept from when all were established to the end of the hold.
 fn message_rate(t: &Totals, of: RateOf, hold: &Window) -> MessageRate {
-    let messages = match of {
-        RateOf::Replies => hold.opened.messages_received,
-        RateOf::Sent => hold.opened.messages_sent,
+    let messages = |counts: &Tally| match of {
+        RateOf::Replies => counts.messages_received,
+        RateOf::Sent => counts.messages_sent,
     };
+    // Of a lost source, what it told while it held.
+    let unheard = t.lost_sources().flat_map(|part| part.intervals.iter());
+    let unheard = unheard.filter(|interval| interval.phase == Phase::Holding);
+    let unheard = unheard.filter_map(|interval| interval.opened.as_ref());
+    let unheard: u64 = unheard.map(|reading| messages(&reading.counts)).sum();
+    let messages = messages(&hold.opened) + unheard;
     let lateness = &t.measured.lateness;
     MessageRate::of(t.asked.rate, messages, hold.seconds, hold.cpu, lateness)
 }
@@ -339,6 +346,8 @@ fn source((name, part): (&Source, &Part)) -> SourceSummary {
     SourceSummary {
         source: name.to_string(),
         agent: about.agent.clone(),
+        start_us: about.start.map(|start| start.after_ns as f64 / 1e3),
+        clock_bound_us: about.start.map(|start| start.bound_ns as f64 / 1e3),
         established: counts.established,
         failed: counts.failed_in_all(),
         messages_sent: counts.messages_sent,

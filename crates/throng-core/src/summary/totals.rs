@@ -24,6 +24,8 @@ pub(super) struct Totals<'r> {
     pub held: Tally,
     /// Counts of opened connections after closing.
     pub closed: Tally,
+    /// Of these counts, those of sources that were lost: the last that are known, of the side that the run is about.
+    pub unheard: Tally,
     pub measured: Measured,
     /// How long messages had waited that count as unanswered.
     pub unanswered: Durations,
@@ -72,6 +74,7 @@ impl<'r> Totals<'r> {
                 .reduce(|a, b| a + b),
             held: parts.iter().map(held).sum(),
             closed: parts.iter().map(closed).sum(),
+            unheard: lost(&parts).map(subject).sum(),
             measured,
             peak: most_at_once(record),
             started_unix_s: record.started_unix_s(),
@@ -82,6 +85,11 @@ impl<'r> Totals<'r> {
     /// What a search for the most connections found, if there was one.
     pub fn maximum(&self) -> Option<&'r Maximum> {
         self.endings().find_map(|e| e.maximum.as_deref())
+    }
+
+    /// The sources that were lost.
+    pub fn lost_sources(&self) -> impl Iterator<Item = &'r Part> {
+        lost(&self.parts)
     }
 
     /// The endings of the sources that have one.
@@ -219,6 +227,20 @@ impl<'r> Totals<'r> {
     }
 }
 
+/// Those of `parts` that were lost before their run was over.
+fn lost<'r>(parts: &[&'r Part]) -> impl Iterator<Item = &'r Part> {
+    let all = parts.iter().copied();
+    all.filter(|part| part.ending.is_none())
+}
+
+/// The counts of `part` on the side that its role is about.
+fn subject(part: &Part) -> Tally {
+    match part.about.asked.role {
+        Role::Load => part.opened(),
+        Role::Serve | Role::Proxy => part.accepted().unwrap_or_default(),
+    }
+}
+
 /// A message whose answer was cut off by something that was asked for counts as unanswered from this age on.
 const CUT_OFF: Duration = Duration::from_secs(1);
 
@@ -229,7 +251,7 @@ fn judged(part: &Part, measured: &Measured) -> Durations {
         || part
             .ending
             .as_ref()
-            .is_some_and(|e| e.timed_out || e.interrupted);
+            .is_some_and(|e| e.timed_out || e.was_stopped());
     // Where no message at all was answered, none was cut off.
     let answers = part.ending.as_ref().map_or(0, |e| e.closed.answers);
     let mut judged = match cut && answers > 0 {

@@ -42,7 +42,9 @@ pub(super) fn of(
     rate: Option<&MessageRate>,
     expected: &[Expected],
 ) -> (bool, Vec<Finding>) {
-    let mut findings = Vec::new();
+    // What a lost source had is missing in all that follows.
+    let mut findings: Vec<Finding> = agents::lost(record).collect();
+    let complete = findings.is_empty();
     let allowed = Allowed {
         allow: t.asked.allow,
         expected,
@@ -52,6 +54,7 @@ pub(super) fn of(
         Role::Serve => serve(t, &mut findings),
         Role::Proxy => proxy(t, &mut findings),
     };
+    reached &= complete;
     let unsent = requests.and_then(unsent);
     reached &= unsent.is_none();
     findings.extend(unsent);
@@ -60,11 +63,6 @@ pub(super) fn of(
             reached = false;
             findings.push(Finding::Unreported { what: what.clone() });
         }
-    }
-    let lost = record.sources.iter().filter(|(_, p)| p.ending.is_none());
-    for (name, part) in lost {
-        reached = false;
-        findings.push(agents::lost(name, part));
     }
     findings.extend(agents::outliers(record));
     for failed in expected.iter().filter(|expected| !expected.met) {
@@ -309,7 +307,7 @@ fn connections(
     findings: &mut Vec<Finding>,
 ) -> bool {
     let asked = t.asked.connections.unwrap_or(0);
-    let interrupted = t.any(|e| e.interrupted);
+    let interrupted = t.any(|e| e.was_stopped());
     let timed_out = t.any(|e| e.timed_out);
     let churns = churns(t, asked);
     let missing = t.peak < asked && !churns;
@@ -409,7 +407,7 @@ fn cut_short(t: &Totals) -> Option<Finding> {
         let asked_s = part.about.asked.hold_s?;
         let ending = part.ending.as_ref()?;
         let held = ending.held?.at.saturating_sub(ending.opened?.at);
-        let short = (ending.timed_out || ending.interrupted) && held.as_secs_f64() < asked_s;
+        let short = (ending.timed_out || ending.was_stopped()) && held.as_secs_f64() < asked_s;
         short.then_some((held.as_secs_f64(), asked_s))
     };
     let shortest = t.parts.iter().filter_map(cut);
@@ -508,7 +506,8 @@ fn answers_stopped(t: &Totals) -> Option<Duration> {
 
 fn why_missing(t: &Totals, causes: &[Diagnosis], interrupted: bool, timed_out: bool) -> WhyMissing {
     match causes {
-        _ if interrupted => WhyMissing::Interrupted,
+        _ if t.any(|e| e.interrupted) => WhyMissing::Interrupted,
+        _ if interrupted => WhyMissing::Abandoned,
         _ if stopped_by_text(t) => WhyMissing::StoppedByText,
         _ if t.any(|e| e.too_slow) => WhyMissing::OpeningTooLong {
             seconds: t.asked.ramp_limit_s.unwrap_or(0.0),

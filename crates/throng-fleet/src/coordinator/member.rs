@@ -1,16 +1,17 @@
 //! What the coordinator knows of one agent.
 
+use super::sums::{self, Sums};
 use crate::clock::Offset;
-use crate::message::{Facts, Interval, Order};
+use crate::message::{Facts, Interval, LOGGED, Order};
 use std::collections::{BTreeMap, VecDeque};
 use std::mem::{discriminant, take};
 use std::time::Duration;
 use throng_core::engine::Engine;
 use throng_core::record::{
-    About, Asked, Environment, Part, Phase, Reading, Record, Recorder, Source,
+    About, Asked, Environment, Gathered, Intervals, Part, Phase, Reading, Record, Source, Start,
 };
 use throng_core::shard::Shard;
-use throng_core::stats::{Measured, Tally};
+use throng_core::stats::Tally;
 
 /// Intervals that wait for an earlier one; with more it is given up.
 const MOST_WAITING: usize = 16;
@@ -53,7 +54,11 @@ pub(super) struct Member {
     pub own: u64,
     /// What came of planning its part.
     pub plan: Option<Planned>,
+    /// The fewest connections that it has said it can hold, over all plans; `None` if no limit is known.
+    room: Option<u64>,
     pub about: Option<Box<About>>,
+    /// When its workers began to open connections, on its own clock.
+    began_ns: Option<u64>,
     pub has_opened: bool,
     /// The counts of connections that it opened and accepted, the last that are known.
     pub counts: (Tally, Option<Tally>),
@@ -62,10 +67,8 @@ pub(super) struct Member {
     /// The number of the next interval, and those that came before it.
     next: u32,
     waiting: BTreeMap<u32, Interval>,
-    recorder: Recorder,
+    gathered: Gathered,
     recorded: (Tally, Option<Tally>),
-    /// What was measured since it was last taken.
-    measured: Measured,
     record: Option<Box<Part>>,
     /// It can't come back.
     is_final: bool,
@@ -73,7 +76,8 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub fn new(name: String, now: Duration) -> Member {
+    /// An agent of this name, of which at most `most_intervals` are kept.
+    pub fn new(name: String, most_intervals: usize, now: Duration) -> Member {
         Member {
             name,
             facts: Facts::default(),
@@ -86,16 +90,17 @@ impl Member {
             shard: None,
             own: 0,
             plan: None,
+            room: None,
             about: None,
+            began_ns: None,
             has_opened: false,
             counts: Default::default(),
             phase: None,
             left: None,
             next: 0,
             waiting: BTreeMap::new(),
-            recorder: Recorder::default(),
+            gathered: Gathered::at_most(most_intervals),
             recorded: Default::default(),
-            measured: Measured::default(),
             record: None,
             is_final: false,
             lines: VecDeque::new(),
@@ -172,7 +177,14 @@ impl Member {
     /// It has planned its part.
     pub fn planned(&mut self, plan: Planned) {
         self.answered(|order| matches!(order, Order::Plan(_)));
-        self.plan.get_or_insert(plan);
+        if self.plan.is_none() {
+            let holds = match &plan {
+                Ok(holds) => *holds,
+                Err((holds, _)) => Some(*holds),
+            };
+            self.room = [self.room, holds].into_iter().flatten().min();
+            self.plan = Some(plan);
+        }
     }
 
     /// Whether its limits are too low for its part.
@@ -180,13 +192,9 @@ impl Member {
         matches!(self.plan, Some(Err(_)))
     }
 
-    /// How many connections it can hold; `None` if no limit is known.
+    /// How many connections it can hold by all that it has said; `None` if no limit is known.
     pub fn holds(&self) -> Option<u64> {
-        match &self.plan {
-            Some(Ok(holds)) => *holds,
-            Some(Err((holds, _))) => Some(*holds),
-            None => Some(0),
-        }
+        self.room
     }
 
     /// The limits that are too low, as lines.
@@ -200,10 +208,20 @@ impl Member {
         }
     }
 
-    /// Its run has begun.
-    pub fn runs(&mut self, about: About) {
+    /// Its run has begun, at this time of its own clock.
+    pub fn runs(&mut self, about: About, began_ns: u64) {
         self.answered(|order| matches!(order, Order::Start { .. }));
         self.about.get_or_insert(Box::new(about));
+        self.began_ns.get_or_insert(began_ns);
+    }
+
+    /// When its workers began to open connections, where all agents were to begin at `ordered`; `None` if it has not said so.
+    fn start(&self, ordered: Duration) -> Option<Start> {
+        let after = self.clock.ours(self.began_ns?) - ordered.as_nanos() as i128;
+        Some(Start {
+            after_ns: i64::try_from(after).ok()?,
+            bound_ns: u64::try_from(self.clock.bound().as_nanos()).ok()?,
+        })
     }
 
     /// All its connections are established that will be.
@@ -211,8 +229,8 @@ impl Member {
         self.has_opened = true;
     }
 
-    /// Takes an interval, unless it is known.
-    pub fn interval(&mut self, interval: Interval) {
+    /// Takes an interval, unless it is known. What was measured in it, and in those that waited for it, is added to `sums`.
+    pub fn interval(&mut self, interval: Interval, sums: &mut Sums) {
         if self.record.is_some() || interval.number < self.next {
             return;
         }
@@ -234,6 +252,7 @@ impl Member {
             && (*first == self.next || self.waiting.len() > MOST_WAITING)
             && let Some((_, interval)) = self.waiting.pop_first()
         {
+            sums.add(&interval.histograms);
             self.record(interval);
         }
     }
@@ -241,23 +260,16 @@ impl Member {
     /// Records an interval that follows all that were.
     fn record(&mut self, interval: Interval) {
         self.next = interval.number + 1;
-        let mut measured = Measured::default();
-        for (name, packed) in &interval.histograms {
-            if let Some(all) = measured.by_name(name) {
-                all.merge(&packed.unpack());
-            }
-        }
-        self.measured.merge(measured.clone());
         let reading =
             |now: Option<Tally>, then: Tally| now.map(|now| Reading::of(&now.since(&then), &now));
         let (opened, accepted) = (interval.opened, interval.accepted);
-        self.recorder.add(
+        self.gathered.add(
             Duration::from_nanos(interval.from_ns),
             Duration::from_nanos(interval.to_ns),
             interval.phase,
             reading(opened, self.recorded.0),
             reading(accepted, self.recorded.1.unwrap_or_default()),
-            measured,
+            sums::known(interval.histograms),
         );
         self.recorded = (opened.unwrap_or_default(), accepted);
     }
@@ -310,13 +322,11 @@ impl Member {
         self.counts.0.open()
     }
 
-    /// What was measured since the last call.
-    pub fn take_measured(&mut self) -> Measured {
-        take(&mut self.measured)
-    }
-
-    /// It wrote this.
-    pub fn said(&mut self, line: &str) {
+    /// It, or what started it, wrote this. The agent's own log says nothing that it does not report.
+    pub fn wrote(&mut self, line: &str) {
+        if line.starts_with(LOGGED) {
+            return;
+        }
         if self.lines.len() == LAST_LINES {
             self.lines.pop_front();
         }
@@ -336,8 +346,14 @@ impl Member {
 
     /// What it left behind in `run`, where it is agent number `at`: its record or, if it was lost, what its intervals have. `None`
     /// if it had no part. An agent that was lost before it told what it was asked for was asked for the same as another
-    /// one, `like`, at the same time.
-    pub fn part(&mut self, run: &str, at: usize, like: Option<&About>) -> Option<(Source, Part)> {
+    /// one, `like`, at the same time. All began to count time at `ordered`, of the coordinator's clock.
+    pub fn part(
+        &mut self,
+        run: &str,
+        at: usize,
+        like: Option<&About>,
+        ordered: Duration,
+    ) -> Option<(Source, Part)> {
         self.shard?;
         // The order of names is that of agents.
         let source = Source::new(format!("{run}-{at:04}-{}", self.name));
@@ -352,14 +368,23 @@ impl Member {
                         .about
                         .take()
                         .map_or_else(|| self.described(like), |about| *about),
-                    intervals: take(&mut self.recorder).finish().0,
+                    intervals: self.take_intervals(),
                     ending: None,
                 }
             }
         };
         part.about.agent = Some(self.name.clone());
+        part.about.start = self.start(ordered);
+        // The clocks of machines differ, and all were in step.
+        if let Some(like) = like {
+            part.about.started_unix_s = like.started_unix_s;
+        }
         part.about.machine = Some(self.facts.machine.clone()).filter(|m| !m.is_empty());
         Some((source, part))
+    }
+
+    fn take_intervals(&mut self) -> Intervals {
+        std::mem::replace(&mut self.gathered, Gathered::at_most(0)).finish()
     }
 
     /// What is known of it without its word.
@@ -368,6 +393,7 @@ impl Member {
             tool: self.facts.tool.clone(),
             agent: None,
             machine: None,
+            start: None,
             command: Vec::new(),
             started_unix_s: like.map_or(0.0, |about| about.started_unix_s),
             kernel: self.facts.kernel.clone(),

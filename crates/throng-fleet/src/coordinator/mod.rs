@@ -5,6 +5,9 @@
 //! whole run: nothing was opened. From then on there is a result, whatever happens.
 
 mod member;
+mod sums;
+#[cfg(test)]
+mod tests;
 
 use crate::clock::ROUND_TRIPS;
 use crate::message::{self, FromAgent, Order, Part, Report, ToAgent};
@@ -12,10 +15,11 @@ use crate::shares;
 use member::{Doing, Member};
 use std::collections::VecDeque;
 use std::time::Duration;
+use sums::Sums;
 use throng_core::human::{count, duration, things};
 use throng_core::observer::Note;
 use throng_core::plan::Beside;
-use throng_core::record::{Phase, Record, VERSION};
+use throng_core::record::{MAX_INTERVALS, Phase, Record, VERSION};
 use throng_core::shard::Shard;
 use throng_core::stats::{Measured, Tally};
 use throng_core::summary::LatencyReport;
@@ -24,14 +28,24 @@ use throng_core::summary::LatencyReport;
 const AGAIN: Duration = Duration::from_secs(1);
 /// Each agent hears from the coordinator this often, at least.
 pub(crate) const BEAT: Duration = Duration::from_millis(500);
-/// An agent that is not heard of for this long is lost. It is back when it is heard of again.
-const SILENCE: Duration = Duration::from_secs(5);
 /// How long an agent may take to say who it is: a login on another machine is part of it.
 const GREETING: Duration = Duration::from_secs(30);
 /// How long it may take to plan: names are looked up.
 const PLANNING: Duration = Duration::from_secs(60);
-/// How far ahead an instant is at which agents are to do something together, so that all have heard of it by then.
+/// How far ahead an instant is at which agents are to do something together, so that all have heard of it by then, beyond what
+/// messages take.
 const AHEAD: Duration = Duration::from_millis(100);
+/// The same for the start, for each agent on a core: they plan anew and make their workers first.
+const AHEAD_EACH: Duration = Duration::from_millis(25);
+/// How often `--fit` divides a run, at most: agents that share a limit learn only from each division what the others leave.
+const DIVISIONS: u32 = 8;
+/// Longer than any message is taken to need.
+const SLOWEST: Duration = Duration::from_secs(5);
+/// The most intervals of all agents together: with more agents than a hundred, each has fewer than a run of one process. An interval
+/// takes some kilobytes.
+const MOST_INTERVALS: usize = 100 * MAX_INTERVALS;
+/// And the fewest of each.
+const FEWEST_INTERVALS: usize = 20;
 /// How often observers are given what the agents have told.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -56,6 +70,9 @@ pub struct Terms {
     pub fit: bool,
     /// What is to happen when an agent is lost.
     pub on_loss: OnLoss,
+    /// An agent that is not heard of for this long is lost. It is back when it is heard of again. Agents say twice per second that
+    /// they are there.
+    pub lost_after: Duration,
     /// What agents ask for that belong to some people only.
     pub token: Option<String>,
     /// The latencies that are reported.
@@ -132,8 +149,19 @@ pub struct Coordinator {
     steps: VecDeque<Step>,
     beaten: Duration,
     looked: Duration,
-    stopping: bool,
+    stopping: Option<Stopping>,
     peak: u64,
+    /// What was measured since the last look.
+    measured: Sums,
+}
+
+/// Why the run is ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopping {
+    /// An agent was lost.
+    Loss,
+    /// Somebody asked for it.
+    Request,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +186,8 @@ impl Coordinator {
     /// The coordinator of the run of this name, which no other run has, with agents of these names. The orders with which it begins
     /// are its first steps.
     pub fn new(run: String, names: Vec<String>, terms: Terms, now: Duration) -> Coordinator {
-        let members = names.into_iter().map(|name| Member::new(name, now));
+        let most = most_intervals(names.len());
+        let members = names.into_iter().map(|name| Member::new(name, most, now));
         let mut coordinator = Coordinator {
             run,
             members: members.collect(),
@@ -169,8 +198,9 @@ impl Coordinator {
             steps: VecDeque::new(),
             beaten: now,
             looked: now,
-            stopping: false,
+            stopping: None,
             peak: 0,
+            measured: Sums::default(),
             terms,
         };
         let agents = coordinator.members.len();
@@ -216,19 +246,25 @@ impl Coordinator {
         let Some(member) = self.members.get_mut(from) else {
             return;
         };
-        let name = member.name.clone();
         let silent = member.back(now);
         member.heard = now;
         if let Some(silent) = silent {
-            let line = format!("{name} is back after {}", duration(silent));
+            let line = format!("{} is back after {}", member.name, duration(silent));
             self.tell(line);
             self.catch_up(from, now);
         }
+        // What comes all the time brings no phase to its end: with a thousand agents, looking at all of them each time is what a
+        // coordinator would spend most of its time on.
+        let is_usual = matches!(
+            message.report,
+            Report::Beat | Report::Note { .. } | Report::Interval(_)
+        );
         match message.report {
             Report::Hello { version, facts } => {
                 if version != message::VERSION {
                     return self.refuse(Refusal::Impossible(vec![format!(
-                        "{name} speaks version {version} of the fleet's protocol, and this throng version {}: use the same throng on both",
+                        "{} speaks version {version} of the fleet's protocol, and this throng version {}: use the same throng on both",
+                        self.members[from].name,
                         message::VERSION
                     )]));
                 }
@@ -255,9 +291,11 @@ impl Coordinator {
                     self.members[from].planned(Err((holds, limits)));
                 }
             }
-            Report::Running { about } => self.members[from].runs(*about),
+            Report::Running { about, began_ns } => self.members[from].runs(*about, began_ns),
             Report::Opened => self.members[from].opened(),
-            Report::Interval(interval) => self.members[from].interval(*interval),
+            Report::Interval(interval) => {
+                self.members[from].interval(*interval, &mut self.measured);
+            }
             Report::Done { record } => {
                 let done = self.members[from].done(*record);
                 match done {
@@ -272,15 +310,21 @@ impl Coordinator {
             }
             Report::Refused { line } => match self.phase {
                 Stage::Greeting { .. } | Stage::Planning { .. } => {
-                    self.refuse(Refusal::Impossible(vec![format!("{name}: {line}")]));
+                    let line = format!("{}: {line}", self.members[from].name);
+                    self.refuse(Refusal::Impossible(vec![line]));
                 }
-                Stage::Running { .. } | Stage::Over => self.tell(format!("{name}: {line}")),
+                Stage::Running { .. } | Stage::Over => {
+                    let line = format!("{}: {line}", self.members[from].name);
+                    self.tell(line);
+                }
             },
             Report::Failed { line } => self.failed(from, &line, now),
-            Report::Note { line } => self.say(from, line),
+            Report::Note { line } => self.note(from, line),
             Report::Beat => {}
         }
-        self.advance(now);
+        if !is_usual {
+            self.advance(now);
+        }
     }
 
     /// A line that agent `of` wrote for people.
@@ -288,8 +332,12 @@ impl Coordinator {
         let Some(member) = self.members.get_mut(of) else {
             return;
         };
-        member.said(&line);
-        let agent = member.name.clone();
+        member.wrote(&line);
+        self.note(of, line);
+    }
+
+    fn note(&mut self, of: usize, line: String) {
+        let agent = self.members[of].name.clone();
         self.steps
             .push_back(Step::Note(Note::OfAgent { agent, line }));
     }
@@ -338,15 +386,23 @@ impl Coordinator {
     pub fn stop(&mut self, now: Duration) {
         match self.phase {
             Stage::Greeting { .. } | Stage::Planning { .. } => self.refuse(Refusal::Interrupted),
-            Stage::Running { .. } if !self.stopping => {
-                self.stopping = true;
-                for at in 0..self.members.len() {
-                    if self.members[at].doing != Doing::Ended {
-                        self.order(at, Order::Stop, now);
-                    }
-                }
+            Stage::Running { .. } => self.stop_agents(Stopping::Request, now),
+            Stage::Over => {}
+        }
+    }
+
+    fn stop_agents(&mut self, why: Stopping, now: Duration) {
+        let before = self.stopping;
+        if before != Some(Stopping::Request) {
+            self.stopping = Some(why);
+        }
+        if before.is_some() {
+            return;
+        }
+        for at in 0..self.members.len() {
+            if self.members[at].doing != Doing::Ended {
+                self.order(at, Order::Stop, now);
             }
-            Stage::Running { .. } | Stage::Over => {}
         }
     }
 
@@ -415,7 +471,7 @@ impl Coordinator {
             Stage::Running { since, held } => {
                 if !held && all(|m| m.has_opened || m.is_out()) {
                     self.phase = Stage::Running { since, held: true };
-                    self.hold(now + AHEAD, now);
+                    self.hold(now + AHEAD + self.on_the_way(), now);
                 }
                 if self.members.iter().all(Member::is_out) {
                     self.end(now);
@@ -442,6 +498,7 @@ impl Coordinator {
                 beside: self.beside(at),
                 connect_latency: self.terms.latencies.connect,
                 percentiles: self.terms.latencies.percentiles.clone(),
+                most_intervals: most_intervals(self.members.len()) as u32,
             };
             self.order(at, Order::Plan(Box::new(part)), now);
         }
@@ -469,7 +526,9 @@ impl Coordinator {
         if short.is_empty() {
             return self.start(now);
         }
-        if self.terms.fit && self.plan == 1 {
+        let room: Option<u64> = self.members.iter().map(Member::holds).sum();
+        let fits = room.is_none_or(|n| n >= self.terms.connections.into());
+        if self.terms.fit && self.plan < DIVISIONS {
             let holds: Vec<Option<u64>> = self.members.iter().map(Member::holds).collect();
             if let Some(shards) = shares::fitting(self.terms.connections, &holds) {
                 self.have_planned(shards, now);
@@ -485,21 +544,49 @@ impl Coordinator {
             }
         }
         let mut lines: Vec<String> = short.iter().flat_map(|m| m.shortfalls()).collect();
-        let room: Option<u64> = self.members.iter().map(Member::holds).sum();
-        let fits = room.is_none_or(|n| n >= self.terms.connections.into());
-        lines.push(match (self.terms.fit, fits) {
-            (false, true) => "--fit gives what does not fit there to agents with room".into(),
+        lines.push(match room {
+            Some(room) if !fits => format!(
+                "all agents together have room for {} of {}",
+                count(room),
+                things(self.terms.connections.into(), "connection"),
+            ),
+            _ if !self.terms.fit => {
+                "--fit gives what does not fit there to agents with room".into()
+            }
             _ => format!(
-                "all agents together have room for {} connections",
-                room.map_or("an unknown number of".into(), count)
+                "--fit has divided the connections {} times, and each time agents had less room than before: ask for fewer",
+                self.plan
             ),
         });
         self.refuse(Refusal::Impossible(lines));
     }
 
+    /// How long a message to an agent takes, at most, as far as is known: its answer may have taken no time.
+    fn on_the_way(&self) -> Duration {
+        let bounds = self.members.iter().map(|m| m.clock.bound());
+        bounds
+            .max()
+            .unwrap_or_default()
+            .saturating_mul(2)
+            .min(SLOWEST)
+    }
+
+    /// How many agents there are for each core of the machine that has most of them.
+    fn agents_per_core(&self) -> u32 {
+        let on = |machine: &str| {
+            let all = self.members.iter();
+            all.filter(|m| m.facts.machine == machine).count() as u32
+        };
+        let each = self.members.iter().map(|m| match m.facts.machine.as_str() {
+            "" => 1,
+            machine => on(machine).div_ceil(m.facts.cores.max(1)),
+        });
+        each.max().unwrap_or(1)
+    }
+
     /// Has all agents with a part open connections, at one instant.
     fn start(&mut self, now: Duration) {
-        let at = now + AHEAD;
+        let at = now + AHEAD + AHEAD_EACH * self.agents_per_core() + self.on_the_way();
         for member in 0..self.members.len() {
             if self.members[member].shard.is_none() {
                 // The others hold all: it has nothing to do.
@@ -537,7 +624,7 @@ impl Coordinator {
             let at_ns = self.members[at].clock.theirs(now);
             self.order(at, Order::Hold { at_ns }, now);
         }
-        if self.stopping {
+        if self.stopping.is_some() {
             self.order(at, Order::Stop, now);
         }
     }
@@ -549,8 +636,8 @@ impl Coordinator {
             Stage::Running { .. } => {
                 for at in 0..self.members.len() {
                     let member = &self.members[at];
-                    if !member.is_out() && now >= member.heard + SILENCE {
-                        let line = format!("it was silent for {}", duration(SILENCE));
+                    if !member.is_out() && now >= member.heard + self.terms.lost_after {
+                        let line = format!("it was silent for {}", duration(self.terms.lost_after));
                         self.lose(at, &line, false, now);
                     }
                 }
@@ -599,7 +686,7 @@ impl Coordinator {
         );
         self.tell(line);
         if self.terms.on_loss == OnLoss::Stop {
-            self.stop(now);
+            self.stop_agents(Stopping::Loss, now);
         }
     }
 
@@ -617,9 +704,10 @@ impl Coordinator {
         let mut look = Look {
             at: now.saturating_sub(since),
             asked: self.terms.connections.into(),
+            measured: self.measured.take(),
             ..Look::default()
         };
-        for member in &mut self.members {
+        for member in &self.members {
             let (opened, accepted) = member.counts;
             look.opened += match member.doing {
                 Doing::Lost => opened.given_up(),
@@ -628,7 +716,6 @@ impl Coordinator {
             if let Some(accepted) = accepted {
                 look.accepted = Some(look.accepted.unwrap_or_default() + accepted);
             }
-            look.measured.merge(member.take_measured());
             if member.is_out() {
                 continue;
             }
@@ -648,6 +735,9 @@ impl Coordinator {
         let mut last = self.seen(now);
         last.phase = Some(Phase::Closing);
         self.steps.push_back(Step::Look(Box::new(last)));
+        let Stage::Running { since, .. } = self.phase else {
+            return;
+        };
         let known = self.members.iter().find_map(|m| m.about.as_deref());
         let known = known.cloned();
         let mut record = Record {
@@ -655,7 +745,11 @@ impl Coordinator {
             sources: Default::default(),
         };
         for (at, member) in self.members.iter_mut().enumerate() {
-            if let Some((name, part)) = member.part(&self.run, at, known.as_ref()) {
+            if let Some((name, mut part)) = member.part(&self.run, at, known.as_ref(), since) {
+                if let (Some(Stopping::Loss), Some(ending)) = (self.stopping, &mut part.ending) {
+                    // Nobody interrupted the run.
+                    ending.abandoned = std::mem::take(&mut ending.interrupted);
+                }
                 record.sources.insert(name, part);
             }
         }
@@ -670,4 +764,9 @@ impl Coordinator {
         let over = Over { record, lost };
         self.steps.push_back(Step::Over(Box::new(Ok(over))));
     }
+}
+
+/// The most intervals of each of `agents` agents.
+fn most_intervals(agents: usize) -> usize {
+    (MOST_INTERVALS / agents.max(1)).clamp(FEWEST_INTERVALS, MAX_INTERVALS)
 }

@@ -1,8 +1,8 @@
-//! The agents of a fleet: a row for each.
+//! The agents of a fleet: how much in step they began, and a row for each.
 
 use super::section::Section;
 use crate::human::{self, count};
-use throng_core::summary::{SourceSummary, Summary};
+use throng_core::summary::{SourceSummary, StartSpread, Summary};
 
 /// With more agents than this, rows are shown only where all is shown: the findings have those that differ.
 const FEW: usize = 8;
@@ -14,6 +14,9 @@ pub(super) fn add(summary: &Summary, all: &mut Section) {
             .iter()
             .filter(|source| source.agent.is_some())
     };
+    if let Some(start) = &summary.start {
+        all.prose("start", &in_step(start));
+    }
     let many = agents().count() > FEW;
     for agent in agents() {
         let row = all.prose("agent", &did(agent));
@@ -21,6 +24,17 @@ pub(super) fn add(summary: &Summary, all: &mut Section) {
             row.in_full_only();
         }
     }
+}
+
+/// How far apart agents began.
+fn in_step(start: &StartSpread) -> String {
+    let seconds = |us: f64| human::seconds(us / 1e6);
+    format!(
+        "{} within {}, by clocks that were compared to within {}",
+        human::things(start.agents, "agent"),
+        seconds(start.spread_us),
+        seconds(start.bound_us),
+    )
 }
 
 /// What one agent did.
@@ -40,8 +54,20 @@ fn did(source: &SourceSummary) -> String {
     if let Some(latency) = &source.latency {
         row += &format!(", p99 {}", human::seconds(latency.p99_us / 1e6));
     }
+    if let Some(start_us) = source.start_us {
+        row += &format!(", began {}", when(start_us));
+    }
     if !source.complete {
         row += &format!("; lost after {}", human::seconds(source.seconds));
     }
     row
+}
+
+/// An instant, from the one at which all agents were to begin.
+fn when(after_us: f64) -> String {
+    let by = human::seconds(after_us.abs() / 1e6);
+    match after_us < 0.0 {
+        true => format!("{by} early"),
+        false => format!("{by} late"),
+    }
 }

@@ -339,6 +339,10 @@ fn connections(summary: &Summary) -> Section {
     if c.peak == c.open_at_end && held(summary).is_some() {
         open.labelled("held");
     }
+    if c.unknown > 0 {
+        let remark = "open when their agent was lost: what became of them is not known";
+        all.bad("unknown", count(c.unknown), remark);
+    }
     for (n, by) in [
         (c.closed_by_peer, "by the peer"),
         (c.reset_by_peer, "by the peer's reset"),

@@ -33,6 +33,7 @@ pub fn findings() -> Vec<Finding> {
     };
     let missing = [
         WhyMissing::Interrupted,
+        WhyMissing::Abandoned,
         WhyMissing::StoppedByText,
         WhyMissing::OpeningTooLong { seconds: 1.5 },
         WhyMissing::TimeOver { seconds: 2.5 },

@@ -59,6 +59,8 @@ fn source() -> SourceSummary {
     SourceSummary {
         source: "640b2a3e1c000-00c0ffee00c0ffee".into(),
         agent: None,
+        start_us: None,
+        clock_bound_us: None,
         established: 1_000_000,
         failed: 0,
         messages_sent: 0,

@@ -52,6 +52,7 @@ pub fn record() -> Record {
             tool: "throng 0.1.0".into(),
             agent: None,
             machine: None,
+            start: None,
             command: vec!["throng".into(), "load".into()],
             started_unix_s: 1_760_000_000.25,
             kernel: "6.18.0".into(),

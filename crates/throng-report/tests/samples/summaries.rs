@@ -20,7 +20,7 @@ use throng_core::stats::{Closed, FailCause, OfAddress};
 use throng_core::storm::{BrokeBy, ConnectRate, ConnectRateEnding, ConnectRateTrial};
 use throng_core::summary::{
     Answers, Bin, Connections, Cost, Expected, Finding, Histogram, HistogramOf, Latency,
-    MessageRate, Pings, Sample, Server, SetUp, Steady, Summary, Traffic, WhyMissing,
+    MessageRate, Pings, Sample, Server, SetUp, StartSpread, Steady, Summary, Traffic, WhyMissing,
 };
 use throng_core::watched::WatchedSummary;
 
@@ -87,6 +87,7 @@ pub fn perfect() -> Summary {
             expected_sockets: Some(2 * n),
             ..Connections::default()
         },
+        start: None,
         set_up: Some(SetUp {
             seconds: 27.6,
             per_s: 36_231.9,
@@ -603,6 +604,13 @@ pub fn full() -> Summary {
         },
     ];
     s.engine = Engine::Epoll;
+    s.start = Some(StartSpread {
+        agents: 2,
+        first_us: -12.5,
+        last_us: 340.25,
+        spread_us: 352.75,
+        bound_us: 61.5,
+    });
     s.why_epoll = Some("kernel.io_uring_disabled is 2".into());
     s.connections.attempted = 1_000_000;
     s.connections.established = 999_988;

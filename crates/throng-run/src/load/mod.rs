@@ -26,6 +26,7 @@ use own_server::OwnServer;
 use phases::{Finds, Run, Sides};
 use server::Server;
 use std::sync::Arc;
+use std::time::Instant;
 use throng_core::behaviour::Traffic;
 use throng_core::host::DEFAULT_SOMAXCONN;
 use throng_core::observer::{Note, Planned};
@@ -66,10 +67,7 @@ pub fn load(
     // Before the clock starts: it may take a while.
     let server = Server::find(scenario, &machine.host);
     let watching = attached.watched.take();
-    let barrier = attached.barrier.take();
-    if let Some(barrier) = &barrier {
-        stop.sleep_until(barrier.opens());
-    }
+    let mut barrier = attached.barrier.take();
     let mut watch = Watch::new(
         &mut attached.observers,
         stop,
@@ -77,6 +75,12 @@ pub fn load(
         plan.memory_reserve,
         (scenario.connections.number()).map(|_| scenario.own_connections().into()),
     );
+    if let Some(barrier) = &barrier {
+        watch.count_from(barrier.opens());
+    }
+    if let Some(most) = attached.most_intervals {
+        watch.record_at_most(most);
+    }
     watch.watching = watching.map(|watching| watching.since(watch.clock));
     watch.warn(&plan.warnings);
     if let Some(ports) = &plan.ports {
@@ -127,7 +131,7 @@ pub fn load(
             }
             _ => {}
         }
-        start_clients(
+        let clients = start_clients(
             scenario,
             &plan,
             own_server.as_ref(),
@@ -135,7 +139,13 @@ pub fn load(
             &behaviours,
             traffic,
             watch,
-        )
+        )?;
+        // All is ready: what workers do first is to open connections.
+        if let Some(barrier) = &mut barrier {
+            stop.sleep_until(barrier.opens());
+            barrier.opening(Instant::now());
+        }
+        Ok(clients)
     })?;
     let ports = match &own_server {
         Some(own) => (0..plan.workers)

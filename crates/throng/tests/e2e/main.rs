@@ -16,6 +16,7 @@ mod engines;
 mod expect;
 mod fastopen;
 mod fleet;
+mod fleet_faults;
 mod generated;
 mod held;
 mod keys;

@@ -623,7 +623,9 @@ impl fmt::Display for Finding {
                 if *messages_per_s > 0.0 {
                     write!(f, " and {} messages", human::rate(*messages_per_s))?;
                 }
-                f.write_str(": its later results are missing")
+                f.write_str(
+                    ": what became of these is not known, and later results are missing",
+                )
             }
             Finding::AgentDiffers {
                 agent,
@@ -717,6 +719,7 @@ impl fmt::Display for WhyMissing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WhyMissing::Interrupted => f.write_str("interrupted while opening"),
+            WhyMissing::Abandoned => f.write_str("opening was stopped because an agent was lost"),
             WhyMissing::StoppedByText => {
                 f.write_str("the text of --message-stop was received while they were opened")
             }

@@ -1,6 +1,8 @@
 //! Records of several sources.
 
 use super::*;
+use crate::record::Phase;
+use std::collections::BTreeMap;
 
 #[test]
 fn sources_add_up_but_for_what_is_of_an_instant_or_a_machine() {
@@ -185,4 +187,90 @@ fn a_server_among_the_sources_leaves_what_the_loads_asked_for() {
     assert_eq!((s.connections.asked, s.reached), (Some(15), false));
     let verdict = s.findings[0].to_string();
     assert!(verdict.contains(" of 15 connections: "), "{verdict}");
+}
+
+#[test]
+fn what_a_lost_source_had_open_is_neither_open_nor_closed() {
+    let mut lost = ten();
+    let ending = lost.ending.take().unwrap();
+    let mut recorder = Recorder::default();
+    let reading = Reading::of(&ending.over.opened, &ending.over.opened);
+    recorder.add(
+        Duration::ZERO,
+        Duration::from_secs(2),
+        Phase::Holding,
+        Some(reading),
+        None,
+        Measured::default(),
+    );
+    lost.intervals = recorder.finish().0;
+    lost.about.asked.own_server = false;
+    let mut well = ten();
+    well.about.asked.own_server = false;
+    let record = Record::of(Source::new("a"), well);
+    let s = of(&record.merge(Record::of(Source::new("b"), lost)).unwrap());
+    let c = &s.connections;
+    assert_eq!((c.established, c.open_at_end, c.unknown), (20, 10, 10));
+    assert_eq!(c.closed_by_us, 10);
+    assert_eq!(kinds(&s)[0], "source_lost");
+}
+
+/// A run of `n` connections that measured `values`, in the same time whatever `n` is.
+fn of_connections(n: u64, values: impl Iterator<Item = u64>) -> Part {
+    let mut part = ten();
+    let opened = counts(|c| {
+        c.attempted.add(n + 1);
+        c.failed(FailCause::Refused);
+        c.established.add(n);
+        c.ready.add(n);
+        c.messages_sent.add(7 * n);
+        c.bytes_sent.add(70 * n);
+    });
+    let mut measured = Measured::default();
+    for us in values {
+        measured.service.record(Duration::from_micros(us));
+    }
+    part.about.asked.connections = Some(n);
+    part.about.asked.own_server = false;
+    let ending = part.ending.as_mut().unwrap();
+    (ending.peak, ending.ready_peak, ending.closed) = (n, n, opened);
+    for mark in [
+        ending.opened.as_mut(),
+        ending.held.as_mut(),
+        Some(&mut ending.over),
+    ] {
+        let mark = mark.unwrap();
+        (mark.opened, mark.accepted) = (opened, None);
+    }
+    ending.histograms = Ending::pack(&measured);
+    part
+}
+
+#[test]
+fn forty_sources_say_what_one_says_that_did_all() {
+    // Spread over five decades.
+    let values = || (0..80_000u64).map(|i| 20 + (i * i * 7919) % 10u64.pow(2 + (i % 5) as u32));
+    let one = of(&Record::of(
+        Source::new("one"),
+        of_connections(400, values()),
+    ));
+    let parts = (0..40).map(|agent| {
+        let own = values().skip(agent).step_by(40);
+        Record::of(
+            Source::new(format!("agent {agent}")),
+            of_connections(10, own),
+        )
+    });
+    let all = of(&parts.reduce(|a, b| a.merge(b).unwrap()).unwrap());
+    let count = |s: &Summary| s.latency.service.map(|p| p.count);
+    assert_eq!((count(&one), count(&all)), (Some(80_000), Some(80_000)));
+    assert_eq!(one.latency, all.latency);
+    assert_eq!(one.histogram, all.histogram);
+    assert_eq!(one.traffic, all.traffic);
+    // Each of them had an attempt that failed.
+    let mut connections = one.connections.clone();
+    connections.attempted += 39;
+    connections.failed = BTreeMap::from([(FailCause::Refused, 40)]);
+    assert_eq!(connections, all.connections);
+    assert_eq!(one.set_up.map(|s| s.per_s), all.set_up.map(|s| s.per_s));
 }

@@ -48,6 +48,7 @@ fn ten() -> Part {
             tool: "throng".into(),
             agent: None,
             machine: None,
+            start: None,
             command: vec!["throng".into()],
             started_unix_s: 1000.0,
             kernel: "6.18".into(),

@@ -9,8 +9,14 @@ const AT_LEAST_US: f64 = 1000.0;
 /// With fewer agents the median says nothing.
 const FEWEST: usize = 3;
 
-/// The finding that `part` was lost, with what it had when it was last heard of.
-pub(super) fn lost(name: &Source, part: &Part) -> Finding {
+/// The findings that sources were lost, with what they had when they were last heard of.
+pub(super) fn lost(record: &Record) -> impl Iterator<Item = Finding> {
+    let all = record.sources.iter();
+    all.filter(|(_, part)| part.ending.is_none())
+        .map(|(name, part)| was_lost(name, part))
+}
+
+fn was_lost(name: &Source, part: &Part) -> Finding {
     let last = part.intervals.iter().next_back();
     let reading = last.and_then(|interval| part.subject(interval));
     let seconds = last.map_or(0.0, |interval| interval.length().as_secs_f64());

@@ -110,7 +110,7 @@ pub(super) fn ends_agree(t: &Totals, findings: &mut Vec<Finding>) -> bool {
                 received: server.bytes_received,
             });
         }
-        if all_arrives && server.bytes_sent != clients.bytes_received && !ending.interrupted {
+        if all_arrives && server.bytes_sent != clients.bytes_received && !ending.was_stopped() {
             findings.push(Finding::BytesMissing {
                 sender: Sender::Server,
                 sent: server.bytes_sent,

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use throng_core::record::Record;
 use throng_core::scenario::{LoadScenario, Scenario, file};
+use throng_fleet::message::LOGGED;
 use throng_fleet::{Allow, Limits, Serving, serve};
 use throng_host::watched::Subject;
 use throng_report::json::{self, Outcome};
@@ -24,7 +25,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let stop = signals::stop()?;
     let tell = |line: &str| {
         // Who read it may be gone, which is no reason to end.
-        let _ = writeln!(io::stderr(), "{line}");
+        let _ = writeln!(io::stderr(), "{LOGGED}{line}");
         if let Some(log) = &log {
             log.write(line);
         }

@@ -8,6 +8,8 @@ use crate::cli::EXIT_CODES;
 use clap::ValueEnum;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
+use throng_core::units;
 use throng_fleet::{Allow, OnLoss};
 
 const EXAMPLES: &str = "\
@@ -44,6 +46,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT", default_value = "go-on")]
     pub on_loss: OnLossArg,
 
+    /// Count an agent as lost once it is silent for this long; at least 1s
+    #[arg(long, value_name = "T", default_value = "5s", value_parser = silence)]
+    pub lost_after: Duration,
+
     /// Targets that agents on other machines may load (ssh:): ADDRESS[/LENGTH]:PORTS; repeatable [default: those of the
     /// run]
     #[arg(long, value_name = "TARGETS")]
@@ -61,6 +67,17 @@ pub(crate) struct Args {
         allow_hyphen_values = true
     )]
     pub run: Vec<OsString>,
+}
+
+/// How long an agent may be silent. Agents say twice per second that they are there.
+fn silence(text: &str) -> Result<Duration, String> {
+    let shortest = Duration::from_secs(1);
+    match units::duration(text).map_err(|e| e.to_string())? {
+        time if time < shortest => Err(format!(
+            "'{text}' is too short: agents say every 500 ms that they are there; write 1s or more"
+        )),
+        time => Ok(time),
+    }
 }
 
 /// What to do with a fleet.

@@ -10,7 +10,6 @@ use crate::files::token;
 use crate::{Failure, ask, usage};
 use agents::{Agents, Allowed};
 use clap::FromArgMatches;
-use std::cell::Cell;
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
@@ -41,11 +40,9 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
         ));
     }
     let token = args.token_file.as_deref().map(token).transpose()?;
-    // Whether agents were lost while nobody asked the run to end.
-    let fell_short = Cell::new(false);
     let latencies = asked.report.latencies.clone();
     let keys = false;
-    let code = asked.carry_out(
+    asked.carry_out(
         keys,
         |scenario, attached, stop| -> Result<Record, Failure> {
             let targets: Vec<Allow> = scenario.addresses().into_iter().map(Allow::from).collect();
@@ -65,18 +62,16 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
                     connections: scenario.connections.most(),
                     fit: args.fit,
                     on_loss: args.on_loss.into(),
+                    lost_after: args.lost_after,
                     token: token.clone(),
                     latencies,
                 },
                 agents,
             };
             let over = conduct(fleet, &mut attached.observers, stop).map_err(refused)?;
-            fell_short.set(!over.lost.is_empty() && !stop.is_requested());
             Ok(over.record)
         },
-    )?;
-    // The others were stopped because of a loss: nobody interrupted the run.
-    Ok(if fell_short.get() { 1 } else { code })
+    )
 }
 
 /// The load that the rest of the command line asks for.

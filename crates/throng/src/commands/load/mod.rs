@@ -118,6 +118,7 @@ impl Asked {
             latencies: report.latencies.clone(),
             dial: keys.is_some().then_some(dial),
             profile: follows_stdin(&scenario).then(|| Box::new(BufReader::new(io::stdin())) as _),
+            most_intervals: None,
             barrier: None,
             watched,
         };

@@ -1,0 +1,149 @@
+//! What a coordinator decides before the start, step by step.
+
+use super::*;
+use crate::message::Facts;
+
+const S: Duration = Duration::from_secs(1);
+
+/// A coordinator that fits the run of so many connections to two agents on machines of their own, both of which have said who they
+/// are; the plans that it has ordered.
+fn fitting(connections: u32) -> (Coordinator, Vec<(usize, Part)>) {
+    let terms = Terms {
+        scenario: "version = 2".into(),
+        connections,
+        fit: true,
+        on_loss: OnLoss::GoOn,
+        lost_after: 5 * S,
+        token: None,
+        latencies: LatencyReport::default(),
+    };
+    let names = vec!["a".to_owned(), "b".to_owned()];
+    let mut coordinator = Coordinator::new("r".into(), names, terms, Duration::ZERO);
+    let mut plans = Vec::new();
+    while let Some(step) = coordinator.next_step() {
+        let Step::Send { to, message } = step else {
+            continue;
+        };
+        match message.order {
+            Order::Hello { .. } => say(
+                &mut coordinator,
+                to,
+                Report::Hello {
+                    version: message::VERSION,
+                    facts: Facts {
+                        machine: to.to_string(),
+                        ..Facts::default()
+                    },
+                },
+            ),
+            Order::Ping { number } => {
+                say(&mut coordinator, to, Report::Pong { number, at_ns: 0 });
+            }
+            Order::Plan(part) => plans.push((to, *part)),
+            _ => {}
+        }
+    }
+    (coordinator, plans)
+}
+
+fn say(coordinator: &mut Coordinator, from: usize, report: Report) {
+    let message = FromAgent {
+        run: "r".into(),
+        report,
+    };
+    coordinator.received(from, message, S);
+}
+
+/// What comes of plans that agents answer by `answer`: how many connections they can hold, given their own. Returns how often they
+/// planned, and the lines of a refusal, or the shares with which the run starts.
+fn judged(
+    connections: u32,
+    answer: impl Fn(usize, u32, u32) -> u32,
+) -> (u32, Result<Vec<u32>, Vec<String>>) {
+    let (mut coordinator, mut plans) = fitting(connections);
+    let (mut shares, mut rounds) = (vec![0; 2], 0);
+    loop {
+        rounds += 1;
+        for (agent, part) in std::mem::take(&mut plans) {
+            let own = part.shard.share(connections);
+            shares[agent] = own;
+            let (number, holds) = (part.number, answer(agent, own, rounds));
+            let report = match holds < own {
+                true => Report::Short {
+                    number,
+                    holds: holds.into(),
+                    limits: vec!["memory".into()],
+                },
+                false => Report::Planned {
+                    number,
+                    holds: Some(holds.into()),
+                },
+            };
+            say(&mut coordinator, agent, report);
+        }
+        while let Some(step) = coordinator.next_step() {
+            match step {
+                Step::Send { to, message } => match message.order {
+                    Order::Plan(part) => plans.push((to, *part)),
+                    Order::Start { .. } => return (rounds, Ok(shares)),
+                    _ => {}
+                },
+                Step::Over(result) => match *result {
+                    Err(Refusal::Impossible(lines)) => return (rounds, Err(lines)),
+                    other => panic!("{other:?}"),
+                },
+                _ => {}
+            }
+        }
+        assert!(!plans.is_empty(), "it waits for nobody");
+    }
+}
+
+#[test]
+fn connections_are_divided_anew_until_they_fit() {
+    // One has room for 30.
+    assert_eq!(
+        judged(100, |agent, _, _| [30, 200][agent]),
+        (2, Ok(vec![30, 70]))
+    );
+    // What the other has room for turns out to be less once it has more.
+    let shrinking = |agent, own, _| match (agent, own > 60) {
+        (0, _) => 45,
+        (_, true) => 55,
+        (_, false) => 100,
+    };
+    assert_eq!(judged(100, shrinking), (2, Ok(vec![45, 55])));
+    let (rounds, shares) = judged(100, |agent, _, round| {
+        [40 + 2 * u32::from(round == 1), 60][agent]
+    });
+    assert_eq!((rounds, shares), (3, Ok(vec![40, 60])));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_the_room_that_there_is() {
+    let (rounds, refused) = judged(100, |agent, _, _| [30, 50][agent]);
+    let lines = refused.unwrap_err();
+    assert_eq!(rounds, 1);
+    assert_eq!(
+        lines,
+        [
+            "a: memory",
+            "all agents together have room for 80 of 100 connections"
+        ]
+    );
+    // The room that was told is gone when it is to be used.
+    let (rounds, refused) = judged(100, |agent, own, round| match (agent, round) {
+        (0, _) => 30,
+        (_, 1) => 90,
+        _ => own - 1,
+    });
+    let lines = refused.unwrap_err();
+    assert_eq!(rounds, 2);
+    assert_eq!(
+        lines,
+        [
+            "b: memory",
+            "all agents together have room for 99 of 100 connections"
+        ]
+    );
+}
