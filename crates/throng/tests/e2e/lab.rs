@@ -243,3 +243,24 @@ fn what_a_lab_cannot_do_is_said_in_a_line() {
         );
     }
 }
+
+#[test]
+fn the_script_of_the_large_run_finds_that_agents_server_and_kernel_count_alike() {
+    let net = Net::own();
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../bench/suites/fleet/million.py"
+    );
+    let mut command = net.command("python3");
+    command.args([script, "--agents", "3", "--each", "40", "--hold", "3s"]);
+    command.args(["--throng", THRONG]);
+    let ran = Process::start("million.py".into(), command).wait(PATIENCE);
+    assert_eq!(ran.code, 0, "{ran}");
+    for said in [
+        "kernel: sockets of 3 hosts",
+        "agents began within",
+        "all count 120",
+    ] {
+        assert!(ran.stdout.contains(said), "{said}: {ran}");
+    }
+}
