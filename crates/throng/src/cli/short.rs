@@ -180,6 +180,7 @@ const COMMON: &[Short] = &[
             "revert",
             "script",
             "container",
+            "for",
             "os",
             "with",
             "pid",

@@ -19,6 +19,7 @@ mod listening;
 mod metrics;
 mod mqtt;
 mod proxy;
+mod samples;
 mod sending;
 mod storms;
 mod tls;

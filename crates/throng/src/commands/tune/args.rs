@@ -2,9 +2,11 @@
 
 use crate::cli::{DocumentForm, RoleArg};
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use std::path::PathBuf;
 use throng_core::scenario::bounds;
 use throng_core::tune::Extra;
+use throng_report::tune::samples::Program;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,6 +22,10 @@ Examples:
       A shell script that does the same elsewhere.
   throng tune --role server -c 1m --port 9000 --container
       Flags for docker run and Compose.
+  throng tune --role server -c 1m --script --container-init > entry.sh
+      The entry point of a container, which sets what it may.
+  throng tune --for nginx --role server -c 50k --port 8080
+      A sample configuration, with its arithmetic in comments.
   throng tune --role server -c 1m --os freebsd
       A shell script for another system.
 
@@ -28,7 +34,7 @@ Exit codes: 0 all settings suffice; 1 one does not, or could not be set or resto
 /// Check, raise and restore the system limits for N connections
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES, allow_negative_numbers = true)]
-#[command(group = clap::ArgGroup::new("what").args(["apply", "revert", "script", "container", "os"]))]
+#[command(group = clap::ArgGroup::new("what").args(["apply", "revert", "script", "container", "sample", "os"]))]
 pub(crate) struct Args {
     /// End of the connections that is on this machine
     #[arg(long, value_name = "ROLE", default_value = "both")]
@@ -70,6 +76,14 @@ pub(crate) struct Args {
     #[arg(long)]
     pub script: bool,
 
+    /// With --script: print the entry point of a container instead, which sets what the container may set and runs a command
+    #[arg(long, requires = "script")]
+    pub container_init: bool,
+
+    /// Print a sample configuration of a server for N connections, and change nothing
+    #[arg(long = "for", id = "sample", value_name = "PROGRAM", value_parser = programs())]
+    pub sample: Option<Program>,
+
     /// Print flags for docker run and Compose, and change nothing
     #[arg(long)]
     pub container: bool,
@@ -87,8 +101,17 @@ pub(crate) struct Args {
     pub root: PathBuf,
 
     /// Format of the report; docs/tune.md describes the JSON
-    #[arg(long, value_name = "FORM", default_value = "text", conflicts_with_all = ["script", "container", "os"])]
+    #[arg(long, value_name = "FORM", default_value = "text", conflicts_with_all = ["script", "container", "sample", "os"])]
     pub output: DocumentForm,
+}
+
+/// The programs that there are samples for.
+fn programs() -> impl TypedValueParser<Value = Program> {
+    let value = |program: &Program| PossibleValue::new(program.name()).help(program.about());
+    PossibleValuesParser::new(Program::ALL.iter().map(value)).try_map(|name| {
+        let program = Program::ALL.iter().find(|program| program.name() == name);
+        program.copied().ok_or("no such program")
+    })
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -13,9 +13,10 @@ use std::io;
 use std::path::PathBuf;
 use throng_core::tune::foreign::Foreign;
 use throng_core::tune::{
-    Action, Ask, Did, Extra, Kind, Now, Report, Rule, Setting, VERSION, settings,
+    Action, Ask, Did, Extra, Kind, Now, Report, Role, Rule, Setting, VERSION, settings,
 };
 use throng_host::tuning::{self, Fault, Request, System, file_limits_of};
+use throng_report::tune::samples::{Program, Sample};
 use throng_report::{colour, json, page, tune};
 
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
@@ -43,6 +44,13 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         Some(OsArg::Macos) => return print(&tune::foreign::script(Foreign::Macos, &ask)),
         Some(OsArg::Linux) | None => {}
     }
+    if let Some(program) = args.sample {
+        return print(&sample(program, ask)?);
+    }
+    if args.container_init {
+        let settings = settings(&ask, &Now::unknown());
+        return print(&tune::entrypoint::entrypoint(&ask, &settings));
+    }
     if args.container {
         let memory = tuning::now(&system, None).memory;
         let now = Now {
@@ -69,6 +77,18 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         true => apply(args, &system, &ask, found),
         false => show(&Report::check(ask.role, ask.connections, found), args),
     }
+}
+
+/// The sample configuration of a program.
+fn sample(program: Program, ask: Ask) -> Result<String, Failure> {
+    if ask.role == Role::Client {
+        return Err(Failure::usage(format!(
+            "--for {} is about servers and proxies: write --role server or --role both",
+            program.name()
+        )));
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(program.configuration(&Sample { ask, cores }))
 }
 
 /// The settings for a script. A value that is high enough here is replaced by what is needed: the script compares for
