@@ -38,7 +38,7 @@ pub(crate) fn of_load(
     Asked {
         role: Role::Load,
         connections: Some(connections),
-        connect_per_s: scenario.connect.rate.map(|r| own(r.get())),
+        connect_per_s: scenario.connect.paced().map(|r| own(r.get())),
         reconnect: (scenario.connect.reconnect).then_some(scenario.connect.reconnect_policy),
         drops: scenario.connect.drop.clone(),
         drain: scenario.drain,

@@ -143,6 +143,9 @@ pub struct Maximum {
     pub way: Vec<Step>,
     /// From how many connections on connecting took much longer; `None` if it did not.
     pub knee: Option<u64>,
+    /// Connections that were closed again at the limit and whose places did not become free; `None` if they did, or none was.
+    #[serde(default)]
+    pub places_kept: Option<u64>,
     /// What was found of objectives that connections are to keep; `None` without any.
     pub keeping: Option<Keeping>,
     /// How long it took, in seconds, without the hold.
@@ -171,8 +174,15 @@ impl Maximum {
             let all: Vec<String> = self.walls.iter().map(|wall| count(*wall)).collect();
             all.join(", then at ")
         };
-        self.words = match self.ending {
-            Ending::Found => {
+        self.words = match (self.ending, self.places_kept) {
+            (Ending::Found, Some(kept)) => format!(
+                "{} were established, and no more. The places of the {} that {} closed again did not become free: they wait in an accept queue that the server does not empty, or in a table on the path. Whether it accepted the {} that are left is not known here: look at its accept queue (ss -ltn), or use a protocol with a handshake",
+                things(self.walls.iter().copied().max().unwrap_or(0), "connection"),
+                count(kept),
+                human::verb(kept, "was", "were"),
+                count(self.connections)
+            ),
+            (Ending::Found, None) => {
                 let whose = match self.whose {
                     Some(whose) => whose.words(self.sure),
                     None => "whose limit it is does not show here".into(),
@@ -184,8 +194,8 @@ impl Maximum {
                     .unwrap_or_default();
                 format!("At most {n}, reached twice: {whose}{beyond}")
             }
-            Ending::Bound => format!("All {n} that {asked} allows: no limit was met"),
-            Ending::Client => {
+            (Ending::Bound, _) => format!("All {n} that {asked} allows: no limit was met"),
+            (Ending::Client, _) => {
                 let limit = self.limit.or(self.client_limit);
                 let end = match limit {
                     Some(limit) => ends_there(limit),
@@ -196,12 +206,12 @@ impl Maximum {
                     things(self.connections, "connection")
                 )
             }
-            Ending::Unstable => format!(
+            (Ending::Unstable, _) => format!(
                 "No stable maximum: it got no further at {}, and {n} stayed",
                 walls()
             ),
-            Ending::None => "No connection could be held".into(),
-            Ending::Unfinished => format!(
+            (Ending::None, _) => "No connection could be held".into(),
+            (Ending::Unfinished, _) => format!(
                 "The search for the most connections did not finish: {n} after {}",
                 human::seconds(self.seconds)
             ),

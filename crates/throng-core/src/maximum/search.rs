@@ -101,6 +101,10 @@ pub struct Search {
     walls: Vec<u64>,
     /// Where it got no further for a while.
     pauses: Vec<u64>,
+    /// How many this side had closed by the last of these.
+    closed: u64,
+    /// How many it closed then whose places did not become free; `None` if they did.
+    places_kept: Option<u64>,
     ending: Ending,
     number: u64,
 }
@@ -124,6 +128,8 @@ impl Search {
             grown: Growth::default(),
             walls: Vec::new(),
             pauses: Vec::new(),
+            closed: 0,
+            places_kept: None,
             ending: Ending::Unfinished,
             number: 0,
         }
@@ -155,6 +161,11 @@ impl Search {
     /// Where it got no further for a while, and then did.
     pub fn pauses(&self) -> &[u64] {
         &self.pauses
+    }
+
+    /// How many connections it closed at the limit whose places did not become free, if it ended for that.
+    pub fn places_kept(&self) -> Option<u64> {
+        self.places_kept
     }
 
     /// Whether it is still opening ever more: how that goes says something about the server.
@@ -239,14 +250,15 @@ impl Search {
         };
         self.target = self.target.max(ahead.min(self.ceiling(seen)));
         match seen.at.saturating_sub(self.grown.at) >= self.terms.patience {
-            true => self.stuck(seen.at),
+            true => self.stuck(seen),
             false => Event::Nothing,
         }
     }
 
     /// It gets no further.
-    fn stuck(&mut self, at: Duration) -> Event {
-        let wall = self.best;
+    fn stuck(&mut self, seen: &Seen) -> Event {
+        let (wall, at) = (self.best, seen.at);
+        let closed = seen.closed - std::mem::replace(&mut self.closed, seen.closed);
         if wall == 0 {
             self.ending = Ending::None;
             self.over(0);
@@ -257,6 +269,9 @@ impl Search {
         match last {
             Some(last) if last.abs_diff(wall) <= tolerance(last.max(wall)) => {
                 self.ending = Ending::Found;
+                // What it closed is missing, and nothing came in its place.
+                let is_kept = closed > 0 && last.saturating_sub(wall) >= closed;
+                self.places_kept = is_kept.then_some(closed);
                 self.stay(last.min(wall), at);
             }
             _ if self.walls.len() >= ROUNDS => {
@@ -288,8 +303,17 @@ impl Search {
         self.phase = Phase::BackingOff { to, since, quiet };
         let too_long = seen.at.saturating_sub(since) >= self.terms.patience + SETTLES;
         if too_long && quiet.is_none() {
-            // It does not even hold what it held.
-            self.ending = Ending::Unstable;
+            // It does not even hold what it held. Either some were lost, or what it closed is missing, and nothing came in its
+            // place: an accept queue that is not emptied keeps connections that were closed, as tables on the path do.
+            let closed = seen.closed.saturating_sub(self.closed);
+            let wall = self.walls.last().copied().unwrap_or(to);
+            let lost = wall.saturating_sub(held + closed);
+            if lost == 0 && closed > 0 {
+                self.ending = Ending::Found;
+                self.places_kept = Some(closed);
+            } else {
+                self.ending = Ending::Unstable;
+            }
             self.stay(held, seen.at);
             return Event::Nothing;
         }

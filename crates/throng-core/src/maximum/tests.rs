@@ -272,3 +272,36 @@ fn a_limit_of_the_client_ends_the_search() {
     let (search, _) = self::search(&mut world, terms(100_000), MINUTE);
     assert_eq!(search.ending(), Ending::Client);
 }
+
+#[test]
+fn a_queue_that_keeps_what_was_closed_is_told_from_a_limit() {
+    // In the second case more are closed than was meant, as attempts that wait are in between.
+    for (accepts, room, more) in [(291u64, 101u64, 0u64), (291, 101, 7), (2000, 4097, 0)] {
+        let (mut seen, mut dead) = (Seen::default(), 0);
+        let mut search = Search::new(terms(1_000_000));
+        let mut over = false;
+        while !over && seen.at < MINUTE {
+            seen.at += TICK;
+            let target = u64::from(search.target());
+            let too_many = match seen.open.saturating_sub(target) {
+                0 => 0,
+                n => n + more,
+            };
+            seen.open -= too_many;
+            seen.closed += too_many;
+            // It accepts no further one, so these stay where they are.
+            dead += too_many;
+            let wanted = target.saturating_sub(seen.open);
+            let left = (accepts + room).saturating_sub(seen.open + dead);
+            seen.open += wanted.min(left).min(400);
+            seen.refused += u64::from(wanted > left && seen.at.as_millis().is_multiple_of(1000));
+            over = search.look(&seen) == Event::Over;
+        }
+        let what = format!("{accepts} {room}: {seen:?} {search:?}");
+        assert!(over, "{what}");
+        assert_eq!(search.ending(), Ending::Found, "{what}");
+        assert_eq!(search.places_kept(), Some(dead), "{what}");
+        assert_eq!(search.walls()[0], accepts + room, "{what}");
+        assert_eq!(search.number(), seen.open, "{what}");
+    }
+}

@@ -445,7 +445,7 @@ impl LoadScenario {
         self.check_drops()?;
         self.check_waits()?;
         self.check_latency()?;
-        if let (Some(within), Some(rate)) = (self.connect.within, self.connect.rate)
+        if let (Some(within), Some(rate)) = (self.connect.within, self.connect.paced())
             && f64::from(self.connections.most()) / rate.get() > within.as_secs_f64()
         {
             return Err(Contradiction::TooSlow {
@@ -532,7 +532,7 @@ impl LoadScenario {
                 self.connect.reconnect_policy != ReconnectPolicy::default(),
                 "--reconnect-policy",
             ),
-            (self.connect.rate.is_some(), "--connect-rate"),
+            (self.connect.paced().is_some(), "--connect-rate"),
             (self.connect.lifetime.is_some(), "--channel-lifetime"),
             (self.protocol.closes(), "--requests-per-connection"),
             (

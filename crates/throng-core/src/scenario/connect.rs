@@ -19,7 +19,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Connect {
-    /// Attempts per second in all; `None` for as fast as the target accepts them.
+    /// Attempts per second in all; `None` for as fast as the target accepts them. With `find_rate` it bounds the search.
     pub rate: Option<Rate>,
     /// How long an attempt may take.
     #[serde(with = "As::<bounds::Positive>")]
@@ -102,27 +102,33 @@ impl Default for Connect {
     }
 }
 
-/// `--connect-rate`: a rate, or `max` to find the highest.
+/// `--connect-rate`: a rate, `max` to find the highest, or `max:R` to look no further than R.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ConnectRate {
     /// Attempts per second.
     PerSecond(Rate),
-    /// The highest, which the run finds out.
-    Max,
+    /// The highest, which the run finds out; no higher than this.
+    Max(Option<Rate>),
 }
 
 impl FromStr for ConnectRate {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<ConnectRate, UnitError> {
-        match text {
-            "max" => Ok(ConnectRate::Max),
-            rate => rate.parse().map(ConnectRate::PerSecond),
+        match (text, text.strip_prefix("max:")) {
+            ("max", _) => Ok(ConnectRate::Max(None)),
+            (_, Some(most)) => Ok(ConnectRate::Max(Some(most.parse()?))),
+            (rate, None) => rate.parse().map(ConnectRate::PerSecond),
         }
     }
 }
 
 impl Connect {
+    /// Attempts per second that the run keeps to; `None` for as fast as the target accepts them, or as a search has it.
+    pub fn paced(&self) -> Option<Rate> {
+        self.rate.filter(|_| !self.find_rate)
+    }
+
     /// Whether connections are reset again and again, and come back over a window or at a rate, to find out which the server takes.
     pub fn finds_window(&self) -> bool {
         self.find_window || self.find_rate

@@ -3,6 +3,7 @@
 
 use super::window::{WindowEnding, WindowSearch, WindowTrial};
 use crate::human::{self, count, things};
+use crate::units::Rate;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -96,6 +97,8 @@ impl ConnectRateTrial {
 pub enum ConnectRateEnding {
     /// The highest rate is known, to 10 %, and confirmed.
     Found,
+    /// As many as the user allowed were without a loss.
+    Bound,
     /// This host opened all without a loss as fast as it could: what the server takes is not known.
     Client,
     /// No rate was without a loss.
@@ -129,16 +132,22 @@ pub struct ConnectRate {
 #[derive(Debug)]
 pub struct ConnectRateSearch {
     connections: u64,
+    /// The highest rate that is tried; `None` for all at once.
+    most: Option<Rate>,
     search: WindowSearch,
     tried: Vec<(Duration, ConnectRateTrial)>,
 }
 
 impl ConnectRateSearch {
-    /// A search that opens this many connections at each rate.
-    pub fn of(connections: u64) -> ConnectRateSearch {
+    /// A search that opens this many connections at each rate, and tries none above `most`.
+    pub fn of(connections: u64, most: Option<Rate>) -> ConnectRateSearch {
+        let least = most.map_or(0.0, |most| connections as f64 / most.get());
+        // Up to the next millisecond, so that it is not exceeded.
+        let least = Duration::from_millis((least * 1e3).ceil() as u64);
         ConnectRateSearch {
             connections,
-            search: WindowSearch::default(),
+            most,
+            search: WindowSearch::from(least),
             tried: Vec::new(),
         }
     }
@@ -164,7 +173,7 @@ impl ConnectRateSearch {
 
     /// What was found, so far.
     pub fn found(self) -> ConnectRate {
-        let connections = self.connections;
+        let (connections, most) = (self.connections, self.most);
         let found = self.search.found();
         let of = |ms: u64| {
             let window = Duration::from_millis(ms);
@@ -186,6 +195,7 @@ impl ConnectRateSearch {
             .rfind(|trial| trial.broke(connections).is_some());
         let ending = match found.ending {
             WindowEnding::Found if is_kept => ConnectRateEnding::Found,
+            WindowEnding::NoneNeeded if is_kept && most.is_some() => ConnectRateEnding::Bound,
             WindowEnding::Found | WindowEnding::NoneNeeded => ConnectRateEnding::Client,
             WindowEnding::NoneHeld => ConnectRateEnding::None,
             WindowEnding::NotRecovered => ConnectRateEnding::NotRecovered,
@@ -200,7 +210,7 @@ impl ConnectRateSearch {
             tried: self.tried.iter().map(|(_, trial)| *trial).collect(),
             words: String::new(),
         };
-        result.words = result.worded();
+        result.words = result.worded(most);
         result
     }
 }
@@ -208,10 +218,13 @@ impl ConnectRateSearch {
 impl ConnectRate {
     /// Whether there is an answer.
     pub fn is_found(&self) -> bool {
-        self.ending == ConnectRateEnding::Found
+        matches!(
+            self.ending,
+            ConnectRateEnding::Found | ConnectRateEnding::Bound
+        )
     }
 
-    fn worded(&self) -> String {
+    fn worded(&self, most: Option<Rate>) -> String {
         let per_s =
             |rate: f64| format!("{} new connections per second", count(rate.round() as u64));
         let held = self.per_s.map(per_s).unwrap_or_default();
@@ -224,6 +237,10 @@ impl ConnectRate {
         match self.ending {
             ConnectRateEnding::Found => {
                 format!("At most {held} without a loss{broke}; {trials} of {all}")
+            }
+            ConnectRateEnding::Bound => {
+                let bound = most.map_or(0.0, Rate::get).round() as u64;
+                format!("No loss at {held}, as many as max:{bound} allows; {trials} of {all}")
             }
             ConnectRateEnding::Client => format!(
                 "This client can't find out how many more than {held} the target takes: it opened {all} no faster, and none \
@@ -250,7 +267,13 @@ mod tests {
 
     /// A server that accepts so many per second and has room for some in its queue; a client that opens at most `own`.
     fn search(accepts: f64, room: f64, own: f64) -> ConnectRate {
-        let mut search = ConnectRateSearch::of(N);
+        search_to(None, accepts, room, own)
+    }
+
+    /// The same, up to a rate.
+    fn search_to(most: Option<f64>, accepts: f64, room: f64, own: f64) -> ConnectRate {
+        let most = most.and_then(Rate::per_second);
+        let mut search = ConnectRateSearch::of(N, most);
         while let Some(window) = search.next() {
             let due = (!window.is_zero()).then(|| N as f64 / window.as_secs_f64());
             let attempted = due.unwrap_or(f64::MAX).min(own);
@@ -288,6 +311,26 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_is_not_exceeded_and_is_the_answer_if_nothing_is_lost_there() {
+        let found = search_to(Some(5000.0), 15_000.0, 0.0, 1e6);
+        assert_eq!(found.ending, ConnectRateEnding::Bound, "{found:?}");
+        assert!(found.is_found() && found.tried.len() == 3, "{found:?}");
+        let fastest = found.tried.iter().map(|t| t.attempted_per_s);
+        assert_eq!(fastest.fold(0.0, f64::max), 5000.0);
+        assert!(
+            found.words.contains("as many as max:5000 allows"),
+            "{}",
+            found.words
+        );
+        // Below the bound it is as without.
+        let found = search_to(Some(40_000.0), 2000.0, 128.0, 1e6);
+        assert_eq!(found.ending, ConnectRateEnding::Found, "{found:?}");
+        // A client that does not get there has no answer.
+        let found = search_to(Some(50_000.0), 1e9, 0.0, 30_000.0);
+        assert_eq!(found.ending, ConnectRateEnding::Client, "{found:?}");
+    }
+
+    #[test]
     fn what_this_client_could_not_open_faster_is_no_answer() {
         let found = search(1e9, 0.0, 30_000.0);
         assert_eq!(found.ending, ConnectRateEnding::Client, "{found:?}");
@@ -304,9 +347,9 @@ mod tests {
 
     #[test]
     fn a_search_that_is_not_over_or_finds_nothing_says_so() {
-        let unfinished = ConnectRateSearch::of(N).found();
+        let unfinished = ConnectRateSearch::of(N, None).found();
         assert_eq!(unfinished.ending, ConnectRateEnding::Unfinished);
-        let mut search = ConnectRateSearch::of(N);
+        let mut search = ConnectRateSearch::of(N, None);
         search.tried(ConnectRateTrial {
             missing: 4,
             ..ConnectRateTrial::default()

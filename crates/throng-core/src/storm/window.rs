@@ -89,6 +89,8 @@ pub struct WindowFound {
 /// The search. It is asked for the window of the next storm, and told what came of it.
 #[derive(Debug, Default)]
 pub struct WindowSearch {
+    /// The first window, and the smallest that is tried, in milliseconds.
+    least: u64,
     /// The largest window that was not clean.
     broke: Option<u64>,
     /// The smallest that held.
@@ -106,6 +108,16 @@ pub struct WindowSearch {
 }
 
 impl WindowSearch {
+    /// A search that tries no window below this.
+    pub fn from(least: Duration) -> WindowSearch {
+        let least = least.as_millis() as u64;
+        WindowSearch {
+            least,
+            window: least,
+            ..WindowSearch::default()
+        }
+    }
+
     /// The window of the next storm; `None` once the search is over.
     pub fn next(&self) -> Option<Duration> {
         (self.ending.is_none()).then(|| Duration::from_millis(self.window))
@@ -135,7 +147,7 @@ impl WindowSearch {
     fn held_so_far(&mut self) {
         self.held = Some(self.window);
         match (self.window, self.confirms) {
-            (0, _) => self.ending = Some(WindowEnding::NoneNeeded),
+            (least, _) if least == self.least => self.ending = Some(WindowEnding::NoneNeeded),
             (_, true) => self.ending = Some(WindowEnding::Found),
             (_, false) => self.go_on(),
         }

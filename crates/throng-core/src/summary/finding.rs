@@ -382,6 +382,11 @@ pub enum Finding {
         /// Connections accepted.
         accepted: u64,
     },
+    /// A proxy closed connections of clients, because it had no file left to find out who they are.
+    ClientsUnidentified {
+        /// How many.
+        clients: u64,
+    },
     /// A proxy closed connections of clients, because it could reach no backend for them.
     ClientsTurnedAway {
         /// How many.
@@ -558,6 +563,7 @@ impl Finding {
             | Finding::MarkersAhead { .. }
             | Finding::ServerEnded { .. }
             | Finding::ClientsTurnedAway { .. }
+            | Finding::ClientsUnidentified { .. }
             | Finding::HeadersRefused { .. }
             | Finding::AcceptingStopped { .. }
             | Finding::AcceptingFull { .. } => true,
@@ -613,6 +619,7 @@ impl Finding {
             Finding::BytesMissing { .. } => "bytes_missing",
             Finding::NotAccepted { .. } => "not_accepted",
             Finding::ClientsTurnedAway { .. } => "clients_turned_away",
+            Finding::ClientsUnidentified { .. } => "clients_unidentified",
             Finding::HeadersRefused { .. } => "headers_refused",
             Finding::ClientsUnannounced { .. } => "clients_unannounced",
             Finding::AcceptingStopped { .. } => "accepting_stopped",

@@ -175,8 +175,14 @@ fn proxy(t: &Totals, findings: &mut Vec<Finding>) -> bool {
             failed: failures(&t.accepted.unwrap_or_default()),
         });
     }
+    let unidentified = t.accepted.map_or(0, |a| a.proxy.unidentified);
+    if unidentified > 0 {
+        findings.push(Finding::ClientsUnidentified {
+            clients: unidentified,
+        });
+    }
     let served = serve(t, findings);
-    served && turned_away == 0
+    served && turned_away + unidentified == 0
 }
 
 /// Failed attempts by cause, without causes that did not occur.

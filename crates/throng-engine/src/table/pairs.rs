@@ -58,6 +58,14 @@ impl<B: Behaviour> Table<B> {
         });
     }
 
+    /// A connection was accepted, and is closed at once: no file was left to find out who it is from.
+    pub fn unidentified(&mut self, index: u32) {
+        self.counters.accepted.add(1);
+        self.counters.closed(Closed::Error, 1);
+        self.counters.proxy.unidentified.add(1);
+        self.give_place(index);
+    }
+
     /// Connection `of` asks for a partner: counts the attempt and starts its timeout. Returns the partner's place.
     pub fn open_partner(&mut self, of: u32, now: Time) -> u32 {
         let index = partner_of(of);

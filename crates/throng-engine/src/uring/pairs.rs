@@ -57,9 +57,11 @@ impl<B: Behaviour> Worker<B> {
             Some(Err(_)) | None => {
                 let (at, slot) = self.place(index);
                 self.rings[at].push(op::close(slot, tag.generation));
-                self.table.give_place(index);
                 if res < 0 {
+                    self.table.unidentified(index);
                     self.next_check = now + ACCEPT_REST;
+                } else {
+                    self.table.give_place(index);
                 }
             }
         }

@@ -270,6 +270,7 @@ pub fn findings() -> Vec<Finding> {
             accepted: 9,
         },
         Finding::HeadersRefused { closed: 5, of: 5 },
+        Finding::ClientsUnidentified { clients: 2 },
         Finding::ClientsTurnedAway {
             clients: 3,
             failed: [(FailCause::Refused, 6)].into(),

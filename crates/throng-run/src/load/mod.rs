@@ -241,7 +241,7 @@ fn start_clients(
             None => admission,
         };
         let routes = Arc::new(routes);
-        let rate = scenario.connect.rate;
+        let rate = scenario.connect.paced();
         let rate = rate.map(|all| scenario.shard.rate(all).share(plan.workers));
         let by_address: Arc<[AddressCounters]> =
             (0..several).map(|_| AddressCounters::default()).collect();

@@ -461,6 +461,7 @@ fn what_throngs_own_options_ask_for_is_written_and_read_back() {
         "throng load -m x --profile - 127.1:9",
         "throng load -m x --rate 0.5 127.1:9 --after-ramp --delay-send 1.5s --channel-lifetime 3m",
         "throng load -m x --exchanges-per-connection 1k --await-close --connect-rate 5k 127.1:9",
+        "throng load -c 2k --connect-rate max:1.5k 127.1:9",
         "throng load --dns example.com/A --dns a.example/TYPE99 127.1:53 --samples round-trips.csv",
         "throng load --ws -H 'Origin: http://a' -H 'X-Empty:' 127.1:80 --message-stop '\\x01' -e",
         r"throng load 127.1:80 -m '\{message.marker}\{re [a-z]{3}}' --latency-marker-skip 3 --latency-first-byte -T 1h",

@@ -160,10 +160,10 @@ fn connect(args: &LoadArgs, hold: Hold) -> Result<Connect, Failure> {
     Ok(Connect {
         rate: match args.connect_rate {
             Some(ConnectRate::PerSecond(rate)) => Some(rate),
-            Some(ConnectRate::Max) => None,
+            Some(ConnectRate::Max(most)) => most,
             None => default.rate,
         },
-        find_rate: args.connect_rate == Some(ConnectRate::Max),
+        find_rate: matches!(args.connect_rate, Some(ConnectRate::Max(_))),
         timeout: args.connect_timeout.unwrap_or(default.timeout),
         source_ip: args.source_ip.clone(),
         fastopen: args.fastopen.map(FastOpen::from),
@@ -399,7 +399,7 @@ fn tls_server(args: &LoadArgs) -> Option<TlsServer> {
     (args.tls.tls && accepts).then(|| server(&args.tls, own, args.resume))
 }
 
-/// TLS of the accepting side. A server for this process alone (`own`) makes a certificate unless one is given.
+/// TLS of the accepting side. A server of throng's own (`own`) makes a certificate for the run unless one is given.
 pub(super) fn server(args: &TlsServerArgs, own: bool, resumption: bool) -> TlsServer {
     let or = |given: &Option<PathBuf>, usual: &str| {
         let path = given.clone().unwrap_or_else(|| usual.into());

@@ -27,7 +27,7 @@ pub(crate) fn scenario(args: &ServeArgs) -> Result<ServeScenario, Failure> {
         tls: args
             .tls
             .tls
-            .then(|| server(&args.tls, false, !args.no_resumption)),
+            .then(|| server(&args.tls, true, !args.no_resumption)),
     };
     let scenario = scenario
         .settled()

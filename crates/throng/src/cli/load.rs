@@ -82,13 +82,14 @@ pub(crate) struct LoadArgs {
     #[arg(short, long, value_name = "N|max|@OBJECTIVE", default_value = "1", value_parser = Connections::parse, help_heading = CONNECTIONS)]
     pub connections: Connections,
 
-    /// New connections per second; max finds the most that the server takes without a loss, instead of holding them
+    /// New connections per second; max finds the most that the server takes without a loss, instead of holding them, and
+    /// max:R looks no further than R
     /// [default: as fast as the target accepts them]
     ///
     /// With max, all connections (-c) are reset again and again, and come back at ever other rates: all at once, then over
     /// 50 ms, 100 ms and so on, until nothing is refused, dropped or late, and then between. Three trials in a row confirm the
     /// result. Choose -c well above the server's accept queue, which takes a burst at any rate.
-    #[arg(long, value_name = "R|max", help_heading = CONNECTIONS)]
+    #[arg(long, value_name = "R|max|max:R", help_heading = CONNECTIONS)]
     pub connect_rate: Option<ConnectRate>,
 
     /// Give up on a connection attempt after this long [default: 5s]

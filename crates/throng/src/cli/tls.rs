@@ -11,11 +11,12 @@ pub(crate) struct TlsServerArgs {
     #[arg(long, visible_alias = "ssl", help_heading = TLS)]
     pub tls: bool,
 
-    /// Certificate chain of the accepting side (PEM) [default: cert.pem]
+    /// Certificate chain of the accepting side (PEM) [default: cert.pem with --listen-port or --ssl-key, else one made for the
+    /// run]
     #[arg(long, value_name = "FILE", help_heading = TLS)]
     pub ssl_cert: Option<PathBuf>,
 
-    /// Private key of the accepting side (PEM) [default: key.pem]
+    /// Private key of that certificate (PEM) [default: key.pem, or that of the one made for the run]
     #[arg(long, value_name = "FILE", help_heading = TLS)]
     pub ssl_key: Option<PathBuf>,
 

@@ -33,6 +33,8 @@ counts! {
         paired,
         /// Clients that were closed because no backend could be reached.
         turned_away,
+        /// Clients that were closed because this process had no file left to find out who they are.
+        unidentified,
         /// Bytes received from clients.
         from_clients,
         /// Bytes received from backends.

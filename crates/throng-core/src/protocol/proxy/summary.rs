@@ -22,6 +22,9 @@ pub struct ProxySummary {
     pub ended: BTreeMap<EndedBy, u64>,
     /// Clients that were closed because no backend could be reached.
     pub turned_away: u64,
+    /// Clients that were closed because this process had no file left to find out who they are.
+    #[serde(default)]
+    pub unidentified: u64,
     /// Bytes received from clients.
     pub bytes_from_clients: u64,
     /// Bytes received from backends.
@@ -42,6 +45,7 @@ impl ProxySummary {
             open_at_end: counts.pairs(),
             ended: occurred(EndedBy::ALL, |by| counts.ended(by)),
             turned_away: counts.turned_away,
+            unidentified: counts.unidentified,
             bytes_from_clients: counts.from_clients,
             bytes_from_backends: counts.from_backends,
             per_s: per_s(counts.paired as f64, seconds),
@@ -63,6 +67,15 @@ impl ProxySummary {
                 Tone::Bad,
                 "turned away",
                 count(self.turned_away),
+                note,
+            ));
+        }
+        if self.unidentified > 0 {
+            let note = "clients closed: no file was left to find out who they are";
+            rows.push(Row::new(
+                Tone::Bad,
+                "unidentified",
+                count(self.unidentified),
                 note,
             ));
         }

@@ -485,6 +485,12 @@ impl fmt::Display for Finding {
                 things(*of, "connection"),
                 verb(*closed, "was", "were")
             ),
+            Finding::ClientsUnidentified { clients } => write!(
+                f,
+                "{} {} closed at once: this process had no file left to find out who they are, as --send-proxy, --transparent and --balance source-hash ask for. Raise its limit: ulimit -Hn",
+                things(*clients, "client"),
+                verb(*clients, "was", "were")
+            ),
             Finding::ClientsTurnedAway { clients, failed } => {
                 let causes: Vec<String> = failed
                     .iter()

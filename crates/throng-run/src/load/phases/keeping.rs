@@ -131,6 +131,7 @@ impl Run<'_> {
             way: Way::default(),
             causes,
             visible: self.sees_what_waits(),
+            places_kept: None,
             keeping: Some(keeping),
         };
         self.conclude(finds, all, &last)

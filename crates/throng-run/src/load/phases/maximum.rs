@@ -34,6 +34,7 @@ pub(super) struct Concluded {
     pub causes: Vec<Diagnosis>,
     /// Whether accept queues can be seen.
     pub visible: bool,
+    pub places_kept: Option<u64>,
     pub keeping: Option<Keeping>,
 }
 
@@ -110,6 +111,7 @@ impl Run<'_> {
                 way,
                 causes,
                 visible,
+                places_kept: search.places_kept(),
                 keeping: None,
             },
             &last,
@@ -154,6 +156,8 @@ impl Run<'_> {
             pauses: all.pauses,
             beyond: all.beyond,
             knee: all.way.knee(),
+            // What has shaken hands was accepted.
+            places_kept: all.places_kept.filter(|_| !self.shakes_hands()),
             way: all.way.steps().to_vec(),
             keeping: all.keeping,
             seconds: last.at.as_secs_f64(),

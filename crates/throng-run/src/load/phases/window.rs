@@ -7,6 +7,7 @@ use throng_core::human;
 use throng_core::observer::Note;
 use throng_core::record::{Mark, Phase, Storm};
 use throng_core::storm::{ConnectRateSearch, ConnectRateTrial, LATE, WindowSearch, WindowTrial};
+use throng_core::units::Rate;
 
 /// The shares of attempts between which the rate is taken at which they were made.
 const FEW_ATTEMPTS: f64 = 0.05;
@@ -39,7 +40,7 @@ impl Run<'_> {
     /// Makes storms until the most new connections per second are found that the server takes without a loss.
     pub(super) fn find_connect_rate(&mut self) -> Mark {
         let connections = self.asked;
-        let mut search = ConnectRateSearch::of(connections);
+        let mut search = ConnectRateSearch::of(connections, self.rate_bound());
         let sees = self.sees_what_waits();
         // What was measured while connections were opened for the first time.
         self.gathered();
@@ -71,6 +72,12 @@ impl Run<'_> {
         }
         self.ending.connect_rate = Some(Box::new(search.found()));
         self.mark()
+    }
+
+    /// The highest rate of new connections that is looked for, of this part of the run.
+    fn rate_bound(&self) -> Option<Rate> {
+        let most = self.scenario.connect.rate?;
+        Some(self.scenario.shard.rate(most))
     }
 
     /// Resets all connections, has them come back over `window`, and waits until they are back. `None` if none was lost. `sees`:
