@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
+use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, TCP_TIME_WAIT};
 use netlink_packet_sock_diag::inet::{InetResponseHeader, SocketId, StateFlags, Timer};
 use throng_core::address::destination;
 use throng_core::diagnosis::{Listening, Queue, Target};
@@ -348,16 +348,26 @@ fn connections(targets: &[SocketAddr]) -> io::Result<Vec<Target>> {
             false => target.unacknowledged += 1,
         }
     })?;
-    let states = connected() | StateFlags::FIN_WAIT1 | StateFlags::FIN_WAIT2;
+    let states = connected()
+        | StateFlags::FIN_WAIT1
+        | StateFlags::FIN_WAIT2
+        | StateFlags::TIME_WAIT;
+    let mut end_here: HashSet<usize> = HashSet::new();
     each(&mut diag, states, |socket| {
         let (ours, peer) = ends(socket);
-        if let Some(&place) = samples.get(&peer) {
+        if let Some(&place) = samples.get(&peer)
+            && socket.state != TCP_TIME_WAIT
+        {
             all[place].served_at.get_or_insert(ours);
         }
+        end_here.extend(places.get(&ours));
     })?;
     for target in &mut all {
-        // Without a connection the server is where the address says.
-        if sampled[places[&plain(destination(target.address))]] == 0 && is_local(target.address) {
+        let place = places[&plain(destination(target.address))];
+        // Without a connection the server is where the address says. It also is if others end there: the kernel may keep
+        // nothing of the first ones at that end, where it drops the ends of handshakes.
+        let is_here = sampled[place] == 0 && is_local(target.address) || end_here.contains(&place);
+        if target.served_at.is_none() && is_here {
             target.served_at = Some(destination(target.address));
         }
     }
@@ -418,13 +428,15 @@ fn without_far_end(
         | StateFlags::FIN_WAIT1
         | StateFlags::FIN_WAIT2
         | StateFlags::CLOSING
-        | StateFlags::LAST_ACK;
+        | StateFlags::LAST_ACK
+        | StateFlags::TIME_WAIT;
     each(diag, states, |socket| {
         let (ours, peer) = ends(socket);
         if targets.contains(&ours) {
             served.insert(ours);
         }
-        if near.contains_key(&peer) {
+        // One in TIME_WAIT is the other end of an earlier connection from that port.
+        if socket.state != TCP_TIME_WAIT && near.contains_key(&peer) {
             with.insert(peer);
         }
     })?;
@@ -525,6 +537,40 @@ mod tests {
         );
         drop(closed);
         assert_eq!((found(false).0, found(true).0), (0, 1));
+    }
+
+    #[test]
+    fn a_server_that_has_closed_all_others_is_known_by_what_waits_out_their_ends() {
+        let test = "serving::tests::a_server_that_has_closed_all_others_is_known_by_what_waits_out_their_ends";
+        if !inside(test, "sysctl -qw net.ipv4.tcp_syncookies=2") {
+            return;
+        }
+        let listener = TcpListener::bind("0.0.0.0:4000").unwrap();
+        let targets = ["127.0.0.1:4000".parse().unwrap()];
+        let waited_out = TcpStream::connect(targets[0]).unwrap();
+        drop(listener.accept().unwrap());
+        drop(waited_out);
+        // The ends of these handshakes are lost, and with cookies the server's kernel has nothing of them.
+        shell(
+            "nft 'table ip t { chain i { type filter hook input priority 0;
+             tcp dport 4000 tcp flags & (fin|syn|rst|ack) == ack drop; }; }'",
+        );
+        let mut all: Vec<_> = (0..3)
+            .map(|_| TcpStream::connect(targets[0]).unwrap())
+            .collect();
+        for client in &mut all {
+            client.write_all(b"hello").unwrap();
+        }
+        let until = Instant::now() + Duration::from_secs(20);
+        let seen = loop {
+            let seen = connections(&targets).unwrap().remove(0);
+            if seen.unfinished == 3 || Instant::now() > until {
+                break seen;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        let known = (seen.unfinished, seen.unacknowledged, seen.served_at);
+        assert_eq!(known, (3, 0, Some(targets[0])), "{seen:?}");
     }
 
     #[test]

@@ -232,6 +232,13 @@ pub trait Behaviour {
         0
     }
 
+    /// With [`Behaviour::PAIRS`]: whether all of the next bytes of connection `id`, which has a partner, are to go
+    /// [across](Transmit::Across), whatever they are. They may stay in the kernel: [`Behaviour::counted`] is called for those that
+    /// do, which can't ask for anything, and [`Behaviour::received`] for the others.
+    fn passes(&self, _: &Self::Conn, _id: u32) -> bool {
+        false
+    }
+
     /// With [`Behaviour::PAIRS`]: whether it is to know who connections are accepted from. The answer must be the same each time.
     fn asks_who(&self) -> bool {
         false
@@ -273,9 +280,20 @@ pub trait Behaviour {
     /// Bytes were received. The engine has counted them.
     fn received(&mut self, conn: &mut Self::Conn, bytes: &[u8], at: &At, out: &mut Outbox);
 
-    /// With [`Reads::Counts`] and [`Reads::Looks`], and of bytes that are [skipped](Behaviour::skips): `n` bytes were received. The
-    /// engine has counted them.
+    /// With [`Reads::Counts`] and [`Reads::Looks`], and of bytes that are [skipped](Behaviour::skips) or [passed](Behaviour::passes): `n`
+    /// bytes were received. The engine has counted them.
     fn counted(&mut self, _: &mut Self::Conn, _n: usize, _: &At, _: &mut Outbox) {}
+
+    /// Passes bytes to it as it [reads](Behaviour::reads), which a behaviour around it has asked for: received, counted or not at
+    /// all.
+    fn take(&mut self, conn: &mut Self::Conn, bytes: &[u8], at: &At, out: &mut Outbox) {
+        match self.reads() {
+            Reads::Discards | Reads::Never => {}
+            Reads::Looks if self.looks(conn) => self.received(conn, bytes, at, out),
+            Reads::Counts | Reads::Looks => self.counted(conn, bytes.len(), at, out),
+            Reads::All | Reads::Asked => self.received(conn, bytes, at, out),
+        }
+    }
 
     /// The requested send of `n` bytes is complete. The engine has counted them.
     fn sent(&mut self, _: &mut Self::Conn, _n: usize, _: &At, _: &mut Outbox) {}

@@ -18,8 +18,10 @@ impl<B: Behaviour> Worker<B> {
         self.table.write_header(index, &mut first);
         let mut out = self.outbox();
         self.table.open_early(index, now, &mut out);
-        let (memory, more) = (&self.memory, out.more);
-        let rest = match out.send {
+        let memory = &self.memory;
+        // What goes with a SYN does not wait for more.
+        let more = false;
+        let mut rest = match out.send {
             Transmit::Memory(range) if first.is_empty() => Some(Rest::Memory {
                 left: range.start as usize..range.end as usize,
                 whole: range.len(),
@@ -47,17 +49,18 @@ impl<B: Behaviour> Worker<B> {
         };
         self.keep_bytes(out.bytes);
         // A send of no bytes begins the handshake, too.
-        let bytes = rest
-            .as_ref()
-            .map_or(&[][..], |rest| rest.bytes(&self.memory).0);
-        let taken = match poll::send(self.fd(index), bytes, false) {
+        let fd = self.fd(index);
+        let sent = match &mut rest {
+            Some(rest) => rest.send(fd, &self.memory),
+            None => poll::send(fd, &[], false),
+        };
+        let taken = match sent {
             Ok(n) => n,
             // The kernel has sent the SYN alone: it has no cookie any more, or there was nothing to send.
             Err(libc::EINPROGRESS) => 0,
             Err(errno) => return Err(errno),
         };
-        if let Some(mut rest) = rest {
-            rest.advance(taken);
+        if let Some(rest) = rest {
             self.block(index, rest);
         }
         if taken > 0 {

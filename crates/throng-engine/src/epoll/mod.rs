@@ -11,6 +11,7 @@ mod reading;
 mod rest;
 mod rounds;
 mod sending;
+mod splicing;
 mod worker;
 
 pub(crate) use rounds::set_up;

@@ -1,7 +1,7 @@
 //! Connections in pairs: what is received on one is sent on the other.
 //!
-//! What the kernel does not take of a read is kept, and nothing more is read until it is sent. So at most one read, 64 KiB,
-//! waits for a peer.
+//! What the kernel does not take of a read is kept, and nothing more is read until it is sent. So at most one read waits for a
+//! peer: 64 KiB, or what a pipe holds.
 
 use super::poll;
 use super::rest::Source;

@@ -127,7 +127,7 @@ impl Poll {
 }
 
 /// The result of a call that returns a length or -1. Repeats the call on EINTR.
-fn length(mut call: impl FnMut() -> isize) -> Result<usize, i32> {
+pub(super) fn length(mut call: impl FnMut() -> isize) -> Result<usize, i32> {
     loop {
         let n = call();
         if n >= 0 {

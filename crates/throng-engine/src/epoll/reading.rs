@@ -21,12 +21,22 @@ impl<B: Behaviour> Worker<B> {
                 // Reading continues once the peer has read.
                 return;
             }
-            let got = self.read_once(index, BUFFER_BYTES);
+            let spliced = match B::PAIRS && self.is_bulk(index) {
+                true => self.splice_once(index),
+                false => None,
+            };
+            let got = match spliced {
+                Some(n) => n,
+                None => self.read_once(index, BUFFER_BYTES),
+            };
             if got == 0 || !self.is_current(index, generation) {
                 return;
             }
-            if B::PAIRS && until_short && got < BUFFER_BYTES {
-                return;
+            if B::PAIRS && spliced.is_none() {
+                if until_short && got < BUFFER_BYTES {
+                    return;
+                }
+                self.note_bulk(index, got);
             }
         }
         self.read_later(index);
@@ -55,17 +65,8 @@ impl<B: Behaviour> Worker<B> {
         };
         let now = self.table.clock.now();
         match got {
-            Ok(0) if B::PAIRS => {
-                self.peer_finished(index, now);
-                0
-            }
             Ok(0) => {
-                // What the peer sent before is still answered, and what was to be sent before closing is still sent.
-                if self.owes_replies(index) {
-                    self.table.conns[index as usize].marks |= CLOSE_WHEN_SENT | PEER_CLOSED;
-                } else if self.table.conns[index as usize].marks & CLOSE_WHEN_SENT == 0 {
-                    self.finish(index, Closed::ByPeer, now);
-                }
+                self.not_read(index, None, now);
                 0
             }
             Ok(n) if reads == Reads::Discards => {
@@ -84,11 +85,27 @@ impl<B: Behaviour> Worker<B> {
                 self.apply(index, out, n, now);
                 n
             }
-            Err(libc::EAGAIN) => 0,
             Err(errno) => {
-                self.finish(index, self.table.close_cause(errno), now);
+                self.not_read(index, Some(errno), now);
                 0
             }
+        }
+    }
+
+    /// A read brought nothing: the stream has ended, or it failed.
+    pub(super) fn not_read(&mut self, index: u32, error: Option<i32>, now: Time) {
+        match error {
+            Some(libc::EAGAIN) => {}
+            Some(errno) => self.finish(index, self.table.close_cause(errno), now),
+            None if B::PAIRS => self.peer_finished(index, now),
+            // What the peer sent before is still answered, and what was to be sent before closing is still sent.
+            None if self.owes_replies(index) => {
+                self.table.conns[index as usize].marks |= CLOSE_WHEN_SENT | PEER_CLOSED;
+            }
+            None if self.table.conns[index as usize].marks & CLOSE_WHEN_SENT == 0 => {
+                self.finish(index, Closed::ByPeer, now);
+            }
+            None => {}
         }
     }
 

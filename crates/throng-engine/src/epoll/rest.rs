@@ -1,6 +1,9 @@
 //! What is left to send.
 
+use super::poll;
+use super::splicing::Pipe;
 use std::ops::Range;
+use std::os::fd::RawFd;
 
 /// A send, and how much of it is done.
 pub(super) enum Rest {
@@ -17,6 +20,8 @@ pub(super) enum Rest {
         to_tell: Option<usize>,
         more: bool,
     },
+    /// Bytes in a pipe, which go across to the other of a pair.
+    Piped { pipe: Pipe, left: usize },
 }
 
 /// Where the bytes of a send are.
@@ -33,24 +38,30 @@ impl Rest {
         match self {
             Rest::Memory { whole, .. } => Some(*whole),
             Rest::Bytes { to_tell, .. } => *to_tell,
+            Rest::Piped { .. } => None,
         }
     }
 
-    /// The bytes left to send, and whether more follow at once.
-    pub fn bytes<'a>(&'a self, memory: &'a [u8]) -> (&'a [u8], bool) {
+    /// Sends as many bytes as the kernel takes at once. Returns how many those are.
+    pub fn send(&mut self, fd: RawFd, memory: &[u8]) -> Result<usize, i32> {
         match self {
-            Rest::Memory { left, more, .. } => (&memory[left.clone()], *more),
+            Rest::Memory { left, more, .. } => {
+                let n = poll::send(fd, &memory[left.clone()], *more)?;
+                left.start += n;
+                Ok(n)
+            }
             Rest::Bytes {
                 bytes, taken, more, ..
-            } => (&bytes[*taken..], *more),
-        }
-    }
-
-    /// The kernel took `n` more bytes.
-    pub fn advance(&mut self, n: usize) {
-        match self {
-            Rest::Memory { left, .. } => left.start += n,
-            Rest::Bytes { taken, .. } => *taken += n,
+            } => {
+                let n = poll::send(fd, &bytes[*taken..], *more)?;
+                *taken += n;
+                Ok(n)
+            }
+            Rest::Piped { pipe, left } => {
+                let n = pipe.empty(fd, *left)?;
+                *left -= n;
+                Ok(n)
+            }
         }
     }
 
@@ -59,6 +70,7 @@ impl Rest {
         match self {
             Rest::Memory { left, .. } => left.len(),
             Rest::Bytes { bytes, taken, .. } => bytes.len() - taken,
+            Rest::Piped { left, .. } => *left,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use super::opening::ACCEPT_REST;
 use super::poll::{self, Poll};
+use super::splicing::Pipes;
 use super::worker::{BUFFER_BYTES, LISTENER, TO_READ, WAKER, WATCHED, Worker};
 use crate::job::{EventLoop, Job};
 use crate::socket::{EventFd, fail_cause};
@@ -41,6 +42,7 @@ pub(crate) fn set_up<B: Behaviour + 'static>(
         blocked: HashMap::new(),
         asked: HashMap::new(),
         sent: VecDeque::new(),
+        pipes: Pipes::default(),
         to_read: VecDeque::new(),
         accepting: false,
         accept_again: Time::START,

@@ -85,7 +85,11 @@ impl<B: Behaviour> Worker<B> {
             return;
         }
         match self.send_on(index, &mut rest) {
-            Ok(true) => self.all_taken(index, rest.to_tell(), now),
+            Ok(true) => {
+                let to_tell = rest.to_tell();
+                self.keep_pipe(rest);
+                self.all_taken(index, to_tell, now);
+            }
             Ok(false) => self.block(index, rest),
             Err(errno) => self.finish(index, self.table.close_cause(errno), now),
         }
@@ -95,12 +99,8 @@ impl<B: Behaviour> Worker<B> {
     fn send_on(&mut self, index: u32, rest: &mut Rest) -> Result<bool, i32> {
         let fd = self.fd(index);
         while rest.len() > 0 {
-            let (bytes, more) = rest.bytes(&self.memory);
-            match poll::send(fd, bytes, more) {
-                Ok(n) => {
-                    self.took(n);
-                    rest.advance(n);
-                }
+            match rest.send(fd, &self.memory) {
+                Ok(n) => self.took(n),
                 Err(libc::EAGAIN) => return Ok(false),
                 Err(errno) => return Err(errno),
             }
@@ -137,6 +137,7 @@ impl<B: Behaviour> Worker<B> {
                         self.table.conns[index as usize].marks |= TO_TELL;
                         self.sent.push_back((index, generation, n));
                     }
+                    self.keep_pipe(rest);
                 }
                 Ok(false) => {
                     waiting.push_front(rest);

@@ -2,6 +2,7 @@
 
 use super::poll::Poll;
 use super::rest::Rest;
+use super::splicing::Pipes;
 use crate::socket::{self, EventFd, RESETS};
 use crate::table::{State, Table};
 use std::collections::{HashMap, VecDeque};
@@ -26,6 +27,8 @@ pub(super) const TO_READ: u8 = 8;
 pub(super) const PEER_CLOSED: u8 = 16;
 /// It is no longer read from, only watched for the end of its peer.
 pub(super) const WATCHED: u8 = 32;
+/// Its last read filled the buffer.
+pub(super) const BULK: u8 = 64;
 
 /// The keys of the waker and of listeners, which no connection has.
 pub(super) const WAKER: u64 = u64::MAX;
@@ -47,6 +50,7 @@ pub(super) struct Worker<B: Behaviour> {
     /// Sends that have ended: connection, generation, length. The loop notifies the behaviours, so that one that sends
     /// again each time does not recurse.
     pub sent: VecDeque<(u32, u16, usize)>,
+    pub pipes: Pipes,
     pub to_read: VecDeque<(u32, u16)>,
     /// Whether the listeners are registered.
     pub accepting: bool,

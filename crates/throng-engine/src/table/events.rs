@@ -44,6 +44,16 @@ impl<B: Behaviour> Table<B> {
         (bytes >= SKIP_FROM).then(|| bytes.min(SKIP_AT_ONCE) as usize)
     }
 
+    /// Whether a connection's next bytes go to its partner without being looked at.
+    #[inline]
+    pub fn passes(&self, index: u32) -> bool {
+        B::PAIRS
+            && !self.unix
+            && self
+                .behaviour
+                .passes(&self.conns[index as usize].user, index)
+    }
+
     /// Counts a read.
     pub fn count_read(&self, bytes: usize) {
         self.counters.reads.add(1);

@@ -14,6 +14,7 @@ use throng_core::stats::{Closed, FailCause};
 
 on_each_engine! {
     bytes_go_across_both_ways,
+    floods_beside_each_other_arrive_unbroken,
     a_thousand_pairs_stand_beside_each_other,
     a_place_is_used_again_once_both_have_ended,
     the_end_of_a_stream_arrives_and_the_other_goes_on,
@@ -89,6 +90,14 @@ impl Behaviour for Relay {
         }
     }
 
+    fn passes(&self, (): &(), id: u32) -> bool {
+        self.header == 0 || self.tried.contains_key(&(id & !1))
+    }
+
+    fn counted(&mut self, (): &mut (), n: usize, _: &At, out: &mut Outbox) {
+        assert!(n > 0 && out.bytes.is_empty());
+    }
+
     fn partner_failed(&mut self, (): &mut (), why: FailCause, at: &At, out: &mut Outbox) {
         assert_eq!(why, FailCause::Refused);
         let tried = self.tried.entry(at.id).or_default();
@@ -159,6 +168,42 @@ fn bytes_go_across_both_ways(engine: Engine) {
     let tally = side.tally();
     assert_eq!(tally.bytes_received, tally.bytes_sent);
     assert_eq!((tally.accepted, tally.attempted), (1, 1));
+    side.close();
+}
+
+fn floods_beside_each_other_arrive_unbroken(engine: Engine) {
+    // More than a worker has pipes for, and each peer stops reading now and then.
+    const FLOODS: u64 = 24;
+    let listener = peer::listener_with("127.0.0.1:0", 64, Some(50_000));
+    let side = relay(engine, &[listener.local_addr().expect("bound")], Relay::new);
+    let pairs: Vec<_> = (0..FLOODS).map(|_| pair(&side, &listener)).collect();
+    thread::scope(|scope| {
+        for (seed, [mut client, mut backend]) in (0..).zip(pairs) {
+            let bytes = peer::noise(seed, 3 << 20);
+            let sent = bytes.clone();
+            scope.spawn(move || {
+                client.write_all(&sent).expect("sent");
+                client.shutdown(Shutdown::Write).expect("a FIN");
+                assert_eq!(read_to_end(&mut client, false), b"done");
+            });
+            scope.spawn(move || {
+                let (mut all, mut part) = (Vec::new(), vec![0; 200_000]);
+                loop {
+                    let n = backend.read(&mut part).expect("bytes or the end");
+                    if n == 0 {
+                        break;
+                    }
+                    all.extend_from_slice(&part[..n]);
+                    thread::sleep(Duration::from_millis(1));
+                }
+                assert!(all == bytes, "flood {seed}: other bytes than were sent");
+                backend.write_all(b"done").expect("sent");
+            });
+        }
+    });
+    let tally = side.wait("all end", |t| t.closed_in_all() == 2 * FLOODS);
+    assert_eq!(tally.bytes_received, tally.bytes_sent);
+    assert_eq!(tally.bytes_sent, FLOODS * ((3 << 20) + 4));
     side.close();
 }
 
@@ -348,11 +393,11 @@ fn a_reset_arrives_although_nothing_is_read_any_more(engine: Engine) {
     side.close();
 }
 
-/// The most that a pair keeps in each direction: one read; or twice what a connection that is read from may leave, and all
+/// The most that a pair keeps in each direction: one read, or a pipe; or twice what a connection that is read from may leave, and all
 /// buffers of the worker.
 fn bound(engine: Engine) -> u64 {
     match engine {
-        Engine::Epoll => 64 * 1024,
+        Engine::Epoll => 256 * 1024,
         Engine::Uring => 2 * 256 * 1024 + 128 * 16 * 1024,
     }
 }

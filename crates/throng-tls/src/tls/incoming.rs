@@ -172,13 +172,10 @@ impl<B: Behaviour> Tls<B> {
     /// Passes the gathered plaintext to the inner behaviour.
     pub(super) fn deliver(&mut self, conn: &mut TlsConn<B::Conn>, at: &At, out: &mut Outbox) {
         let plain = std::mem::take(&mut self.work.plain);
-        let reads = self.reads;
-        let wanted = !matches!(reads, Reads::Discards | Reads::Never);
+        let wanted = !matches!(self.reads, Reads::Discards | Reads::Never);
         if !plain.is_empty() && wanted && conn.marks & (OPENED | CLOSING) == OPENED {
-            self.ask_with(conn, &plain, out, |inner, conn, out| match reads {
-                Reads::Looks if inner.looks(conn) => inner.received(conn, &plain, at, out),
-                Reads::Counts | Reads::Looks => inner.counted(conn, plain.len(), at, out),
-                _ => inner.received(conn, &plain, at, out),
+            self.ask_with(conn, &plain, out, |inner, conn, out| {
+                inner.take(conn, &plain, at, out);
             });
         }
         self.work.plain = plain;

@@ -4,6 +4,7 @@ use crate::common::net::Net;
 use crate::common::{load, serve, start_load, stop_serving};
 use rustix::process::Signal;
 use std::time::Duration;
+use throng_core::stats::FailCause;
 use throng_core::summary::{Finding, Summary};
 
 const ENGINES: [&str; 2] = ["uring", "epoll"];
@@ -118,5 +119,40 @@ fn a_server_that_is_killed_and_started_again_makes_a_storm() {
         assert!(failed > 0, "{ran}");
         assert_eq!(storm.attempted, storm.established + failed, "{ran}");
         assert_eq!(stop_serving(again).connections.accepted, Some(300));
+    }
+}
+
+#[test]
+fn a_network_that_is_cut_and_healed_makes_a_storm() {
+    for engine in ENGINES {
+        let net = Net::own();
+        let server = serve(&net, "9000 --mode echo");
+        let line = format!(
+            "127.0.0.1:9000 -c 200 -m hello --rate 2k --latency-echo --hold 6s --user-timeout 600ms --connect-timeout 500ms \
+             --reconnect-policy fixed:200ms --allow-lost 100% --engine {engine}"
+        );
+        let ran = start_load(&net, &line);
+        ran.wait_for_stderr("holding");
+        std::thread::sleep(Duration::from_millis(300));
+        net.shell(
+            "nft add table ip cut && nft 'add chain ip cut in { type filter hook input priority 0; }' && \
+             nft add rule ip cut in tcp dport 9000 drop && nft add rule ip cut in tcp sport 9000 drop",
+        );
+        std::thread::sleep(Duration::from_millis(2500));
+        net.shell("nft delete table ip cut");
+        let ran = ran.wait(Duration::from_secs(30));
+        let s = ran.reached();
+        let [storm] = s.storms.as_slice() else {
+            panic!("{ran}");
+        };
+        let how = (storm.before, storm.lost, storm.dropped, storm.missing);
+        assert_eq!(how, (200, 200, 0, 0), "{ran}");
+        assert_eq!(storm.established, 200, "{ran}");
+        assert_eq!(s.connections.timed_out, 200, "{ran}");
+        let silent = storm.failed.get(&FailCause::TimedOut).copied().unwrap_or(0);
+        assert!(silent >= 200, "each was tried in vain: {ran}");
+        assert_eq!(storm.attempted, 200 + silent, "{ran}");
+        assert_eq!(s.connections.established, 400, "{ran}");
+        drop(server);
     }
 }

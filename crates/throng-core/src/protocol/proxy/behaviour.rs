@@ -146,6 +146,16 @@ impl Proxy {
     }
 }
 
+/// Counts bytes by their direction.
+fn count(bytes: usize, at: &At) {
+    let counts = &at.counters.proxy;
+    let count = match is_to_backend(at) {
+        true => &counts.from_backends,
+        false => &counts.from_clients,
+    };
+    count.add(bytes as u64);
+}
+
 /// Whether this is the connection to the backend.
 fn is_to_backend(at: &At) -> bool {
     !at.id.is_multiple_of(2)
@@ -211,13 +221,17 @@ impl Behaviour for Proxy {
             self.await_header(bytes, at, out);
             return;
         }
-        let counts = &at.counters.proxy;
-        let count = match is_to_backend(at) {
-            true => &counts.from_backends,
-            false => &counts.from_clients,
-        };
-        count.add(bytes.len() as u64);
+        count(bytes.len(), at);
         out.send = Transmit::Across(0);
+    }
+
+    fn passes(&self, (): &(), id: u32) -> bool {
+        let pair = self.pairs.get(id as usize / 2);
+        pair.is_some_and(|pair| pair.stage == Stage::Paired)
+    }
+
+    fn counted(&mut self, (): &mut (), n: usize, at: &At, _: &mut Outbox) {
+        count(n, at);
     }
 
     fn partner_failed(&mut self, (): &mut (), why: FailCause, at: &At, out: &mut Outbox) {

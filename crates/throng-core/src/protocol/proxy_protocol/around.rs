@@ -105,18 +105,7 @@ impl<B: Behaviour> Headed<B> {
         }
     }
 
-    /// Passes bytes to the inner behaviour, as it reads.
-    fn deliver(&mut self, conn: &mut HeadedConn<B::Conn>, bytes: &[u8], at: &At, out: &mut Outbox) {
-        let inner = &mut conn.inner;
-        match self.reads {
-            Reads::Discards | Reads::Never => {}
-            Reads::Looks if self.inner.looks(inner) => self.inner.received(inner, bytes, at, out),
-            Reads::Counts | Reads::Looks => self.inner.counted(inner, bytes.len(), at, out),
-            Reads::All | Reads::Asked => self.inner.received(inner, bytes, at, out),
-        }
-    }
-
-    /// The same with bytes that are not those just received.
+    /// Passes bytes on that are not those just received.
     fn deliver_kept(
         &mut self,
         conn: &mut HeadedConn<B::Conn>,
@@ -124,7 +113,7 @@ impl<B: Behaviour> Headed<B> {
         at: &At,
         out: &mut Outbox,
     ) {
-        self.deliver(conn, bytes, at, out);
+        self.inner.take(&mut conn.inner, bytes, at, out);
         if out.send == Transmit::Back {
             out.bytes.extend_from_slice(bytes);
             out.send = Transmit::Reply;
@@ -196,7 +185,7 @@ impl<B: Behaviour> Behaviour for Headed<B> {
             Stage::Over => return,
             Stage::Awaited => self.await_header(conn, bytes, at, out),
             Stage::Begun | Stage::Timed => match self.rests.remove(&at.id) {
-                None => self.deliver(conn, bytes, at, out),
+                None => self.inner.take(&mut conn.inner, bytes, at, out),
                 Some(mut all) => {
                     all.extend_from_slice(bytes);
                     self.deliver_kept(conn, &all, at, out);

@@ -163,19 +163,6 @@ impl<B: Behaviour> Tunnel<B> {
         out.close = true;
     }
 
-    /// Passes bytes to the inner behaviour, as it reads.
-    fn deliver(&mut self, conn: &mut TunnelConn<B::Conn>, bytes: &[u8], at: &At, out: &mut Outbox) {
-        let inner = &mut conn.inner;
-        match self.reads {
-            Reads::Discards | Reads::Never => {}
-            Reads::Looks if self.inner.looks(inner) => {
-                self.inner.received(inner, bytes, at, out);
-            }
-            Reads::Counts | Reads::Looks => self.inner.counted(inner, bytes.len(), at, out),
-            Reads::All | Reads::Asked => self.inner.received(inner, bytes, at, out),
-        }
-    }
-
     /// When the proxy has had time enough.
     fn due(&self, at: &At) -> Time {
         at.now + self.options.timeout.saturating_sub(at.since_up())
@@ -234,12 +221,12 @@ impl<B: Behaviour> Behaviour for Tunnel<B> {
             Stage::Over => {}
             Stage::Asked => self.read(conn, bytes, at, out),
             Stage::Open | Stage::Begun if conn.part.is_empty() => {
-                self.deliver(conn, bytes, at, out);
+                self.inner.take(&mut conn.inner, bytes, at, out);
             }
             Stage::Open | Stage::Begun => {
                 let mut all = self.partials.take(&mut conn.part);
                 all.extend_from_slice(bytes);
-                self.deliver(conn, &all, at, out);
+                self.inner.take(&mut conn.inner, &all, at, out);
                 self.partials.give_back(all);
             }
         }
