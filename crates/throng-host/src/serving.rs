@@ -348,10 +348,8 @@ fn connections(targets: &[SocketAddr]) -> io::Result<Vec<Target>> {
             false => target.unacknowledged += 1,
         }
     })?;
-    let states = connected()
-        | StateFlags::FIN_WAIT1
-        | StateFlags::FIN_WAIT2
-        | StateFlags::TIME_WAIT;
+    let states =
+        connected() | StateFlags::FIN_WAIT1 | StateFlags::FIN_WAIT2 | StateFlags::TIME_WAIT;
     let mut end_here: HashSet<usize> = HashSet::new();
     each(&mut diag, states, |socket| {
         let (ours, peer) = ends(socket);
