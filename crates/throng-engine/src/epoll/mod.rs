@@ -6,6 +6,7 @@ mod early;
 mod ending;
 mod opening;
 mod pairs;
+mod pipes;
 mod poll;
 mod reading;
 mod rest;

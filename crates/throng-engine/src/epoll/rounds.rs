@@ -5,8 +5,8 @@
 //! this round and is put on a list for the next.
 
 use super::opening::ACCEPT_REST;
+use super::pipes::Pipes;
 use super::poll::{self, Poll};
-use super::splicing::Pipes;
 use super::worker::{BUFFER_BYTES, LISTENER, TO_READ, WAKER, WATCHED, Worker};
 use crate::job::{EventLoop, Job};
 use crate::socket::{EventFd, fail_cause};
