@@ -15,6 +15,7 @@ pub fn undividable(scenario: &LoadScenario, agents: usize) -> Option<String> {
         _ if listens || !scenario.opens() => "a fleet opens connections: name a target, and no -l",
         _ if scenario.connections.is_max() => return Some(format!("-c max {finds}")),
         _ if scenario.connect.find_window => return Some(format!("--find-window {finds}")),
+        _ if scenario.connect.find_rate => return Some(format!("--connect-rate max {finds}")),
         Sending::Search(_) => return Some(format!("a search for a rate {finds}")),
         Sending::WholeRun {
             rate: RunRate::Stdin,

@@ -211,10 +211,10 @@ impl Running {
             let target = &backend.target;
             watch.note(&Note::Trouble(match out {
                 true => format!(
-                    "backend {target} does not answer: left out for {} at a time",
+                    "backend {target} can't be reached: left out for {} at a time",
                     human::duration(self.left_out)
                 ),
-                false => format!("backend {target} answers again"),
+                false => format!("backend {target} can be reached again"),
             }));
         }
     }

@@ -175,6 +175,17 @@ impl Keeping {
                 things(held, "connection")
             ),
             Ending::Unstable => match self.kept {
+                Some(kept) if self.broke.is_none() => format!(
+                    "No stable maximum: {} surely kept {objectives}, and up to {} perhaps; no number broke them",
+                    things(kept, "connection"),
+                    count(
+                        self.tried
+                            .iter()
+                            .map(|t| t.connections)
+                            .max()
+                            .unwrap_or(kept)
+                    )
+                ),
                 Some(kept) => format!(
                     "No stable maximum: {} kept {objectives}{between}, {broke}, and more trials did not make it surer",
                     things(kept, "connection")

@@ -75,15 +75,17 @@ pub fn write_text(summary: &Summary, out: &mut impl Write, form: &Form) -> io::R
 pub(crate) fn sections(summary: &Summary) -> (Vec<Section>, Vec<Section>) {
     let protocols = summary.protocol_sections().into_iter().map(Into::into);
     let mut before = match summary.proxy {
-        None => vec![
-            connections(summary),
-            set_up(summary),
-            storms::storms(summary),
-            drain::drain(summary),
-            churn::churn(summary),
-            window::window(summary),
-            connect_rate::connect_rate(summary),
-        ],
+        None => {
+            let mut all = vec![connections(summary), set_up(summary)];
+            all.extend(storms::storms(summary));
+            all.extend([
+                drain::drain(summary),
+                churn::churn(summary),
+                window::window(summary),
+                connect_rate::connect_rate(summary),
+            ]);
+            all
+        }
         // Its pairs are what it is about, and their section has its traffic.
         Some(_) => Vec::new(),
     };
@@ -327,6 +329,8 @@ fn connections(summary: &Summary) -> Section {
     }
     let share = c
         .asked
+        // More than that were open while the most that can be was looked for.
+        .filter(|asked| c.peak <= *asked)
         .and_then(|asked| percent(c.peak as f64, asked as f64))
         .map(|p| format!(", {p} of asked"))
         .unwrap_or_default();

@@ -4,10 +4,13 @@ use super::section::Section;
 use crate::human::{self, count, percent};
 use throng_core::summary::{StormSample, StormSummary, Summary};
 
-pub(super) fn storms(summary: &Summary) -> Section {
-    let mut all = Section::titled("Storms");
-    summary.storms.iter().for_each(|storm| add(storm, &mut all));
-    all
+/// A section for each: two storms have the same rows.
+pub(super) fn storms(summary: &Summary) -> impl Iterator<Item = Section> {
+    summary.storms.iter().map(|storm| {
+        let mut section = Section::titled("Storm");
+        add(storm, &mut section);
+        section
+    })
 }
 
 fn add(storm: &StormSummary, all: &mut Section) {

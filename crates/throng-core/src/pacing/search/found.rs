@@ -108,6 +108,9 @@ impl Found {
             (None, None) => "no rate surely held or broke".into(),
         };
         match self.ending {
+            Ending::Unsure if self.broke_per_s.is_none() => {
+                format!("{so_far}, and the highest one that is allowed stays in doubt; {trials}")
+            }
             Ending::Found | Ending::Unsure => {
                 format!("{so_far}; at {broke} {what_broke}; {trials}")
             }

@@ -324,7 +324,8 @@ impl RateSearch {
             (Some(low), Some(high)) => self.bisect(low, high, last),
             _ if again => Ok(last.rate),
             (_, None) if highest.rate < most => Ok((highest.rate * GROWTH).min(most)),
-            (_, None) if seems => Err(Ending::NeverBroke),
+            (_, None) if last.verdict == Verdict::Holds => Err(Ending::NeverBroke),
+            (_, None) if seems && self.in_a_row >= PATIENCE => Err(Ending::Unsure),
             (None, Some(_)) if lowest.rate > least => {
                 Ok(self.terms.at_least((lowest.rate / RETREAT).max(least)))
             }

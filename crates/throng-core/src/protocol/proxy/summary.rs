@@ -116,7 +116,7 @@ impl ProxySummary {
                 rows.push(Row::new(Tone::Odd, "lost", count(of.lost), note));
             }
             if *left_out > 0 {
-                let note = format!("times, {}, because it did not answer", of.target);
+                let note = format!("times, {}, because it could not be reached", of.target);
                 rows.push(Row::new(Tone::Odd, "left out", count(*left_out), note));
             }
         }

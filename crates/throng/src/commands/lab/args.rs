@@ -36,7 +36,7 @@ pub(crate) struct Args {
     pub serve: Option<ServeMode>,
 
     /// Port of --serve
-    #[arg(long, value_name = "PORT", default_value = "9000", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", default_value = "9000", requires = "serve", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
 
     /// Shell command that runs another server on the server's host, in the foreground or not; {server} is its address
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     pub addresses: u32,
 
     /// Bandwidth of the link of each host but the server's, in each direction: 10Mbps (bits) or 1MBps (bytes)
-    #[arg(long, value_name = "BW")]
+    #[arg(long, value_name = "BW", value_parser = rate_limit)]
     pub rate_limit: Option<Bandwidth>,
 
     /// Share of packets that the network loses, in each direction; needs nft
@@ -66,6 +66,15 @@ pub(crate) struct Args {
     /// Command of throng's, or another program, to run; {server} in it is the server's address
     #[arg(value_name = "COMMAND", last = true)]
     pub command: Vec<OsString>,
+}
+
+/// A bandwidth above zero: none is no limit for the kernel.
+fn rate_limit(text: &str) -> Result<Bandwidth, String> {
+    let rate: Bandwidth = text.parse().map_err(|e| format!("{e}"))?;
+    match rate.get() >= 1.0 {
+        true => Ok(rate),
+        false => Err(format!("'{text}' lets nothing through; the least is 1Bps")),
+    }
 }
 
 /// A percentage as a share from 0 to 1.

@@ -77,8 +77,10 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
             conduct(command, &mut server, !serves.is_empty(), &stop)?
         }
     };
-    // A server of throng's says now what it counted.
-    server.end(ENDS)?;
+    // A server of throng's says now what it counted. A host without one has nothing to say, and ends with this process.
+    if !serves.is_empty() {
+        server.end(ENDS)?;
+    }
     Ok(code)
 }
 
