@@ -267,11 +267,14 @@ impl Search {
         let last = self.walls.last().copied();
         self.walls.push(wall);
         match last {
+            // What it closed is missing, and nothing came in its place.
+            Some(last) if closed > 0 && last.saturating_sub(wall) == closed => {
+                self.ending = Ending::Found;
+                self.places_kept = Some(closed);
+                self.keep(wall, at);
+            }
             Some(last) if last.abs_diff(wall) <= tolerance(last.max(wall)) => {
                 self.ending = Ending::Found;
-                // What it closed is missing, and nothing came in its place.
-                let is_kept = closed > 0 && last.saturating_sub(wall) >= closed;
-                self.places_kept = is_kept.then_some(closed);
                 self.stay(last.min(wall), at);
             }
             _ if self.walls.len() >= ROUNDS => {
@@ -311,10 +314,11 @@ impl Search {
             if lost == 0 && closed > 0 {
                 self.ending = Ending::Found;
                 self.places_kept = Some(closed);
+                self.keep(held, seen.at);
             } else {
                 self.ending = Ending::Unstable;
+                self.stay(held, seen.at);
             }
-            self.stay(held, seen.at);
             return Event::Nothing;
         }
         if quiet.is_none_or(|quiet| seen.at < quiet + REST) {
@@ -335,6 +339,12 @@ impl Search {
     /// Holds this number from now on.
     fn stay(&mut self, number: u64, at: Duration) {
         self.target = number;
+        self.standing.forget();
+        self.phase = Phase::Arriving { number, since: at };
+    }
+
+    /// Holds this number from now on, and closes no more: the places of what is closed would be missing, too.
+    fn keep(&mut self, number: u64, at: Duration) {
         self.standing.forget();
         self.phase = Phase::Arriving { number, since: at };
     }

@@ -275,18 +275,25 @@ fn a_limit_of_the_client_ends_the_search() {
 
 #[test]
 fn a_queue_that_keeps_what_was_closed_is_told_from_a_limit() {
-    // In the second case more are closed than was meant, as attempts that wait are in between.
-    for (accepts, room, more) in [(291u64, 101u64, 0u64), (291, 101, 7), (2000, 4097, 0)] {
-        let (mut seen, mut dead) = (Seen::default(), 0);
+    // The second way, those that are closed are the last ones of all, and among the others are attempts that wait.
+    for (accepts, room, among) in [
+        (291u64, 101u64, false),
+        (291, 101, true),
+        (55, 41, true),
+        (2000, 4097, false),
+        (2000, 4097, true),
+    ] {
+        let (mut seen, mut dead, mut slots) = (Seen::default(), 0, 0u64);
         let mut search = Search::new(terms(1_000_000));
         let mut over = false;
         while !over && seen.at < MINUTE {
             seen.at += TICK;
             let target = u64::from(search.target());
-            let too_many = match seen.open.saturating_sub(target) {
-                0 => 0,
-                n => n + more,
+            let too_many = match among && target < slots {
+                true => (seen.open * (slots - target)).div_ceil(slots),
+                false => seen.open.saturating_sub(target),
             };
+            slots = target;
             seen.open -= too_many;
             seen.closed += too_many;
             // It accepts no further one, so these stay where they are.
