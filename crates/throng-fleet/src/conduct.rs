@@ -81,6 +81,8 @@ pub fn conduct(
                         Arrival::Message(message) => coordinator.received(agent, *message, now),
                         Arrival::Unreadable(why) => coordinator.unreadable(agent, &why),
                         Arrival::Said(line) => coordinator.say(agent, line),
+                        Arrival::Interrupted => coordinator.interrupted(agent),
+                        Arrival::Restored => coordinator.restored(agent, now),
                         Arrival::Gone(why) => coordinator.gone(agent, &why, now),
                     }
                 }

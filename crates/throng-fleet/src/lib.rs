@@ -3,7 +3,8 @@
 //!
 //! Both ends are state machines without I/O: messages, events and the time go in, messages and decisions come out
 //! ([`Coordinator`], [`Agent`]). Messages are plain data ([`message`]). A [`Transport`] carries them: a new one is a file.
-//! [`conduct()`] drives a coordinator and [`serve()`] an agent, with threads.
+//! [`conduct()`] drives a coordinator and [`serve()`] an agent, with threads. The async runtime that NATS needs is in
+//! `transport/nats`, behind the feature `nats`, on a thread of its own.
 //!
 //! Messages may come twice, late or out of order: requests have numbers and are repeated until they are answered, counts are
 //! those since the beginning, and an interval counts once.
@@ -31,5 +32,7 @@ pub use conduct::{Fleet, conduct};
 pub use coordinator::{Coordinator, OnLoss, Over, Refusal, Step, Terms};
 pub use divided::undividable;
 pub use serve::{Serving, serve};
-pub use stdio::Command;
-pub use transport::{Arrival, Incoming, Link, Transport};
+pub use stdio::{Command, Streams};
+#[cfg(feature = "nats")]
+pub use transport::nats;
+pub use transport::{Arrival, End, Incoming, Link, Orders, Reports, Transport};

@@ -1,16 +1,14 @@
-//! Drives an agent: orders from a stream, its run on a thread of its own, reports to another stream.
+//! Drives an agent: orders from its coordinator, its run on a thread of its own, reports back.
 
 use crate::agent::{Agent, Do, Limits, Planned};
 use crate::allow::Allow;
 use crate::coordinator::BEAT;
 use crate::divided::undividable;
-use crate::frame;
-use crate::message::{
-    self, Facts, FromAgent, Interval, MOST_FROM_AGENT, MOST_TO_AGENT, Part, Report, ToAgent,
-};
-use std::io::{self, BufReader, Read, Write};
+use crate::message::{Facts, FromAgent, Interval, Part, Report, ToAgent};
+use crate::transport::{End, Orders, Reports};
+use std::io;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 use throng_core::observer::{self, Note, Observer, Trouble};
@@ -58,14 +56,11 @@ enum Event {
     Ended(Box<Result<Record, String>>),
 }
 
-/// Is an agent with orders from `input` and reports to `output`, until its work is done or `stop` is requested. Returns the exit
-/// code.
-pub fn serve(
-    serving: &Serving,
-    input: impl Read + Send + 'static,
-    output: impl Write + Send + 'static,
-    stop: &Stop,
-) -> io::Result<u8> {
+/// Is an agent of the coordinator at the other side of `end`, until its work is done or `stop` is requested. Returns the exit code.
+///
+/// # Errors
+/// The way to the coordinator, or a thread, can't be opened.
+pub fn serve(serving: &Serving, end: Box<dyn End>, stop: &Stop) -> io::Result<u8> {
     let began = Instant::now();
     let mut agent = Agent::new(
         facts(&serving.tool),
@@ -73,13 +68,19 @@ pub fn serve(
         began.elapsed(),
     );
     let (events, happened) = channel();
-    let to = Output(Arc::new(Mutex::new(Box::new(output))));
     let orders = events.clone();
-    spawn("fleet-orders", move || receive(input, &orders))?;
-    // A thread that does no work: it beats as long as the process runs.
+    let to = end.open(Orders::new(move |order| {
+        orders
+            .send(order.map_or(Event::CutOff, Event::Order))
+            .is_ok()
+    }))?;
+    let to = Output(Arc::new(Mutex::new(to)));
+    // A thread that does no work: it beats as long as this agent is there.
     let beating = Arc::new(Mutex::new(None::<String>));
-    let (beats, run) = (to.clone(), Arc::clone(&beating));
+    let (beats, run) = (Arc::downgrade(&to.0), Arc::clone(&beating));
     spawn("fleet-beat", move || beat(&beats, &run))?;
+    // A process may be an agent again, after a run that was stopped.
+    let run_stop = Stop::new();
     let mut prepared: Option<Prepared> = None;
     let mut running: Option<Hold> = None;
     let mut was_stopped = false;
@@ -106,7 +107,7 @@ pub fn serve(
                             told: false,
                             events: events.clone(),
                         };
-                        let (events, stop) = (events.clone(), stop.clone());
+                        let (events, stop) = (events.clone(), run_stop.clone());
                         spawn("fleet-run", move || prepared.run(barrier, events, &stop))?;
                     }
                 }
@@ -115,7 +116,7 @@ pub fn serve(
                         hold.set(began + at);
                     }
                 }
-                Do::Stop => stop.request(),
+                Do::Stop => run_stop.request(),
                 Do::Keep(record) => {
                     let (run, name) = agent.run().unwrap_or_default();
                     (serving.keep)(run, name, *record);
@@ -128,6 +129,7 @@ pub fn serve(
             known.get_or_insert_with(|| run.to_owned());
         }
         if stop.is_requested() && !std::mem::replace(&mut was_stopped, true) {
+            run_stop.request();
             agent.interrupted();
             continue;
         }
@@ -170,35 +172,23 @@ fn facts(tool: &str) -> Facts {
     }
 }
 
-/// Reads orders, until there are no more.
-fn receive(input: impl Read, events: &Sender<Event>) {
-    let (mut from, mut line) = (BufReader::new(input), Vec::new());
-    while let Ok(Some(read)) = frame::read(&mut from, &mut line, MOST_TO_AGENT) {
-        let order = read.and_then(|()| message::decode(&line, MOST_TO_AGENT));
-        let event = Event::Order(order.map_err(|e| e.to_string()));
-        if events.send(event).is_err() {
-            return;
-        }
-    }
-    let _ = events.send(Event::CutOff);
-}
-
-/// Where reports go; clones are the same.
-#[derive(Clone)]
-struct Output(Arc<Mutex<Box<dyn Write + Send>>>);
+/// Where reports go.
+struct Output(Arc<Mutex<Box<dyn Reports>>>);
 
 impl Output {
     fn send(&self, message: &FromAgent) -> io::Result<()> {
-        let bytes = message::encode(message, MOST_FROM_AGENT).map_err(io::Error::other)?;
         let mut to = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        frame::write(&mut *to, &bytes)
+        to.send(message)
     }
 }
 
 /// Says that the agent is still there, from when it belongs to a run.
-fn beat(to: &Output, run: &Mutex<Option<String>>) {
+fn beat(to: &Weak<Mutex<Box<dyn Reports>>>, run: &Mutex<Option<String>>) {
     loop {
         thread::sleep(BEAT);
+        let Some(to) = to.upgrade().map(Output) else {
+            return;
+        };
         let run = run.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let report = Report::Beat;
         if let Some(run) = run

@@ -2,8 +2,8 @@
 
 use crate::frame;
 use crate::message::{self, FromAgent, MOST_FROM_AGENT, MOST_TO_AGENT, ToAgent};
-use crate::transport::{Arrival, Incoming, Link, Transport};
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use crate::transport::{Arrival, End, Incoming, Link, Orders, Reports, Transport};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{self, Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -149,5 +149,48 @@ fn say(stderr: impl Read, incoming: &Incoming) {
                 }
             }
         }
+    }
+}
+
+/// An agent's own end: orders from a stream, reports to another one.
+pub struct Streams<I, O> {
+    input: I,
+    output: O,
+}
+
+impl<I, O> Streams<I, O> {
+    /// Orders come from `input`, and reports go to `output`.
+    pub fn new(input: I, output: O) -> Streams<I, O> {
+        Streams { input, output }
+    }
+}
+
+impl<I: Read + Send + 'static, O: Write + Send + 'static> End for Streams<I, O> {
+    fn open(self: Box<Self>, orders: Orders) -> io::Result<Box<dyn Reports>> {
+        let Streams { input, output } = *self;
+        spawn("fleet-orders", move || take_orders(input, &orders))?;
+        Ok(Box::new(Written(output)))
+    }
+}
+
+/// Reads orders, until there are no more.
+fn take_orders(input: impl Read, orders: &Orders) {
+    let (mut from, mut line) = (BufReader::new(input), Vec::new());
+    while let Ok(Some(read)) = frame::read(&mut from, &mut line, MOST_TO_AGENT) {
+        let order = read.and_then(|()| message::decode(&line, MOST_TO_AGENT));
+        if !orders.take(order.map_err(|e| e.to_string())) {
+            return;
+        }
+    }
+    orders.cut_off();
+}
+
+/// A stream that reports are written to.
+struct Written<O>(O);
+
+impl<O: Write + Send> Reports for Written<O> {
+    fn send(&mut self, message: &FromAgent) -> io::Result<()> {
+        let bytes = message::encode(message, MOST_FROM_AGENT).map_err(io::Error::other)?;
+        frame::write(&mut self.0, &bytes)
     }
 }

@@ -43,6 +43,8 @@ pub(super) struct Member {
     pub doing: Doing,
     /// When it was last heard of.
     pub heard: Duration,
+    /// The way to it is interrupted.
+    pub is_cut_off: bool,
     pub clock: Offset,
     /// Questions about its clock that it has answered.
     pub pings: u32,
@@ -83,6 +85,7 @@ impl Member {
             facts: Facts::default(),
             doing: Doing::Preparing,
             heard: now,
+            is_cut_off: false,
             clock: Offset::default(),
             pings: 0,
             greeted: false,

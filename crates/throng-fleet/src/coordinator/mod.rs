@@ -350,6 +350,28 @@ impl Coordinator {
         }
     }
 
+    /// The way to agent `of` is interrupted: its silence says nothing about it.
+    pub fn interrupted(&mut self, of: usize) {
+        let is_first = self.members.iter().all(|m| !m.is_cut_off);
+        if let Some(member) = self.members.get_mut(of) {
+            member.is_cut_off = true;
+            if is_first {
+                self.tell("the way to the agents is interrupted".into());
+            }
+        }
+    }
+
+    /// The way to agent `of` is open again.
+    pub fn restored(&mut self, of: usize, now: Duration) {
+        if let Some(member) = self.members.get_mut(of) {
+            member.is_cut_off = false;
+            member.heard = now;
+            if self.members.iter().all(|m| !m.is_cut_off) {
+                self.tell("the way to the agents is open again".into());
+            }
+        }
+    }
+
     /// Nothing can be sent to agent `of` any more, and nothing will come.
     pub fn gone(&mut self, of: usize, why: &str, now: Duration) {
         if self.phase == Stage::Over || of >= self.members.len() {
@@ -636,7 +658,8 @@ impl Coordinator {
             Stage::Running { .. } => {
                 for at in 0..self.members.len() {
                     let member = &self.members[at];
-                    if !member.is_out() && now >= member.heard + self.terms.lost_after {
+                    let silent = now >= member.heard + self.terms.lost_after;
+                    if !member.is_out() && !member.is_cut_off && silent {
                         let line = format!("it was silent for {}", duration(self.terms.lost_after));
                         self.lose(at, &line, false, now);
                     }

@@ -27,6 +27,8 @@ mod loss;
 mod maximum;
 mod merge;
 mod names;
+#[cfg(feature = "fleet")]
+mod nats;
 mod output;
 mod outputs;
 mod peers;

@@ -4,6 +4,8 @@
 #![allow(rustdoc::broken_intra_doc_links)]
 
 use crate::cli::UNITS;
+#[cfg(feature = "fleet")]
+use crate::commands::fleet::nats::{NATS, Nats};
 use std::path::PathBuf;
 use std::time::Duration;
 use throng_core::scenario::bounds;
@@ -19,19 +21,35 @@ Examples:
   throng agent --stdio --allow 10.0.0.0/8:9000-9010
       What `throng fleet run --agents exec:'...'` starts on a machine.
   throng agent --stdio --max-connections 20k --max-rate 10k
-      Targets on this machine only, with limits of its own.";
+      Targets on this machine only, with limits of its own.
+  throng agent --nats tls://me:secret@nats.lan --allow 10.0.0.0/8:*
+      Waits at a NATS server for `throng fleet run --nats ...`.";
 
 const CODES: &str = "\
 Exit codes: 0 its result was taken, or it was not needed; 1 there was no coordinator, or its run failed; 2 bad usage; 130 \
-interrupted.";
+interrupted. At a NATS server they are those of the last run.";
 
 /// Be one of the machines of a fleet (`throng help fleet`)
 #[derive(clap::Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{UNITS}\n\n{CODES}"))]
 pub(crate) struct Args {
     /// Take orders from stdin and report to stdout; what is for people goes to stderr
-    #[arg(long, required = true)]
+    #[arg(long)]
     pub stdio: bool,
+
+    #[cfg(feature = "fleet")]
+    #[command(flatten)]
+    pub nats: Nats,
+
+    /// Name at the NATS server: letters, digits, '-', '_' [default: the host's, and four digits]
+    #[cfg(feature = "fleet")]
+    #[arg(long, value_name = "NAME", help_heading = NATS)]
+    pub name: Option<String>,
+
+    /// End after one run [default: wait for the next]
+    #[cfg(feature = "fleet")]
+    #[arg(long, help_heading = NATS)]
+    pub once: bool,
 
     /// Targets that it may load: ADDRESS[/LENGTH]:PORT, :FIRST-LAST or :*; repeatable [default: 127.0.0.0/8:* and
     /// [::1]:*]

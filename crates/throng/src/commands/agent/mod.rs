@@ -1,6 +1,8 @@
 //! `throng agent`: one of the machines of a fleet.
 
 mod args;
+#[cfg(feature = "fleet")]
+mod station;
 
 pub(crate) use args::Args;
 
@@ -9,11 +11,11 @@ use crate::{Failure, ask, signals};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use throng_core::record::Record;
 use throng_core::scenario::{LoadScenario, Scenario, file};
 use throng_fleet::message::LOGGED;
-use throng_fleet::{Allow, Limits, Serving, serve};
+use throng_fleet::{Allow, Limits, Serving, Streams, serve};
 use throng_host::watched::Subject;
 use throng_report::json::{self, Outcome};
 
@@ -21,15 +23,26 @@ use throng_report::json::{self, Outcome};
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let watch = args.watch.as_deref().map(Subject::find).transpose();
     let watch = watch.map_err(|e| Failure::usage(format!("--watch: {e}")))?;
+    #[cfg(feature = "fleet")]
+    let server = args.nats.server()?;
+    #[cfg(feature = "fleet")]
+    let is_at_server = server.is_some();
+    #[cfg(not(feature = "fleet"))]
+    let is_at_server = false;
+    if args.stdio == is_at_server {
+        return Err(Failure::usage(
+            "where orders come from is missing, or named twice; write either --stdio or --nats URL",
+        ));
+    }
     let log = args.log.as_deref().map(Log::open).transpose()?;
     let stop = signals::stop()?;
-    let tell = |line: &str| {
+    let tell = Arc::new(move |line: &str| {
         // Who read it may be gone, which is no reason to end.
         let _ = writeln!(io::stderr(), "{LOGGED}{line}");
         if let Some(log) = &log {
             log.write(line);
         }
-    };
+    });
     let serving = Serving {
         limits: Limits {
             connections: args.max_connections,
@@ -44,10 +57,15 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         read: &read,
         watch,
         keep: &|run, agent, record| tell(&kept(&args.keep, run, agent, record)),
-        log: &tell,
+        log: &*tell,
         tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),
     };
-    serve(&serving, io::stdin(), io::stdout(), &stop)
+    #[cfg(feature = "fleet")]
+    if let Some(server) = server {
+        return station::serve_all(args, &server, &serving, tell.clone(), &stop);
+    }
+    let streams = Streams::new(io::stdin(), io::stdout());
+    serve(&serving, Box::new(streams), &stop)
         .map_err(|e| Failure::fault(format!("can't start a thread: {e}")))
 }
 

@@ -21,6 +21,35 @@ pub(crate) enum Agents {
     Exec(String),
     /// One on each host of the lab around (`throng lab`).
     Lab,
+    /// Those that wait at a NATS server.
+    Nats(Wanted),
+}
+
+/// Which agents at a NATS server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// All that are free.
+    Any,
+    /// So many.
+    Number(u32),
+    /// Those of these names.
+    Names(Vec<String>),
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Wanted, String> {
+        let names: Vec<String> = text.split(',').map(str::to_owned).collect();
+        match text.parse() {
+            Ok(0) => Err("'nats:0': write a number from 1 on, as nats:4".into()),
+            Ok(n) => Ok(Wanted::Number(n)),
+            Err(_) if names.iter().any(String::is_empty) => Err(format!(
+                "'nats:{text}': write a number or names of agents, as nats:4 or nats:a,b"
+            )),
+            Err(_) => Ok(Wanted::Names(names)),
+        }
+    }
 }
 
 impl FromStr for Agents {
@@ -28,10 +57,14 @@ impl FromStr for Agents {
 
     fn from_str(text: &str) -> Result<Agents, String> {
         let wrong = || {
-            format!("'{text}' names no agents; write local:4, ssh:HOST,HOST, exec:'COMMAND' or lab")
+            format!(
+                "'{text}' names no agents; write local:4, ssh:HOST,HOST, exec:'COMMAND', lab or nats:4"
+            )
         };
-        if text == "lab" {
-            return Ok(Agents::Lab);
+        match text {
+            "lab" => return Ok(Agents::Lab),
+            "nats" => return Ok(Agents::Nats(Wanted::Any)),
+            _ => {}
         }
         match text.split_once(':').ok_or_else(wrong)? {
             ("local", n) => match n.parse() {
@@ -51,6 +84,7 @@ impl FromStr for Agents {
                     false => Ok(Agents::Ssh(hosts)),
                 }
             }
+            ("nats", which) => which.parse().map(Agents::Nats),
             ("exec", command) if !command.trim().is_empty() => Ok(Agents::Exec(command.to_owned())),
             _ => Err(wrong()),
         }
@@ -75,9 +109,15 @@ pub(super) fn lab_around() -> Option<Result<Lab, String>> {
 pub(super) fn transports(
     all: &[Agents],
     allowed: &Allowed,
+    mut at_server: impl FnMut(&Wanted) -> Result<Vec<Box<dyn Transport>>, Failure>,
 ) -> Result<Vec<Box<dyn Transport>>, Failure> {
     let program = command_line::program()?;
     let mut started: Vec<Box<dyn Transport>> = Vec::new();
+    for agents in all {
+        if let Agents::Nats(wanted) = agents {
+            started.extend(at_server(wanted)?);
+        }
+    }
     let mut named: HashMap<String, u32> = HashMap::new();
     let mut add = |name: String, command: Command| {
         let same = named.entry(name.clone()).or_default();
@@ -134,6 +174,8 @@ pub(super) fn transports(
                     add(format!("host-{nth}"), command);
                 }
             }
+            // They are there already.
+            Agents::Nats(_) => {}
         }
     }
     Ok(started)
@@ -163,6 +205,12 @@ mod tests {
             ("ssh:a,user@b", hosts(&["a", "user@b"])),
             ("exec:x -y", Agents::Exec("x -y".into())),
             ("lab", Agents::Lab),
+            ("nats", Agents::Nats(Wanted::Any)),
+            ("nats:4", Agents::Nats(Wanted::Number(4))),
+            (
+                "nats:a,b",
+                Agents::Nats(Wanted::Names(vec!["a".into(), "b".into()])),
+            ),
         ] {
             assert_eq!(text.parse(), Ok(agents));
         }
@@ -176,12 +224,16 @@ mod tests {
             "ssh:a,,b",
             "ssh:-oProxyCommand=x",
             "exec: ",
-            "nats:x",
+            "nats:0",
+            "nats:",
+            "nats:a,,b",
             "lab:2",
         ] {
             let error = text.parse::<Agents>().unwrap_err();
             assert!(
-                error.contains("local:4") || error.contains("ssh:a,b"),
+                ["local:4", "ssh:a,b", "nats:4"]
+                    .iter()
+                    .any(|right| error.contains(right)),
                 "{error}"
             );
         }
@@ -196,7 +248,7 @@ mod tests {
         let all: Vec<Agents> = ["local:2", "ssh:a,b,a", "local:1", "exec:x", "exec:y"]
             .map(|text| text.parse().unwrap())
             .to_vec();
-        let Ok(started) = transports(&all, &allowed) else {
+        let Ok(started) = transports(&all, &allowed, |_| Ok(Vec::new())) else {
             panic!("this program has a file");
         };
         let names: Vec<&str> = started.iter().map(|t| t.name()).collect();

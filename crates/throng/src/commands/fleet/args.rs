@@ -4,6 +4,8 @@
 #![allow(rustdoc::broken_intra_doc_links)]
 
 use super::agents::Agents;
+#[cfg(feature = "fleet")]
+use super::nats::Nats;
 use crate::cli::EXIT_CODES;
 use clap::ValueEnum;
 use std::ffi::OsString;
@@ -20,6 +22,8 @@ Examples:
       Three machines, one summary.
   throng fleet run --agents ssh:a,b --fit hi.toml --output json
       A scenario file; who has less room gets fewer connections.
+  throng fleet run --nats nats://127.0.0.1 load -c 9k 127.0.0.1:9000
+      All agents that wait at a NATS server (`throng agent --nats ...`).
   throng lab 8 --serve sink -- fleet run load -c 16k {server}:9000
       Eight hosts on this machine, an agent on each (`throng help lab`).
   throng fleet run --agents exec:'./agent 1' load -c 9k 10.0.0.7:9000
@@ -34,7 +38,8 @@ pub(crate) struct Args {
     #[arg(value_name = "WHAT")]
     pub what: What,
 
-    /// Agents to start: local:N, ssh:HOST[,HOST...], exec:'COMMAND' or lab; repeatable [default in a lab: lab]
+    /// Agents to start: local:N, ssh:HOST[,HOST...], exec:'COMMAND' or lab; those that wait at a NATS server: nats, nats:N or
+    /// nats:NAME[,NAME...]; repeatable [default with --nats: nats, else in a lab: lab]
     #[arg(long, value_name = "AGENTS")]
     pub agents: Vec<Agents>,
 
@@ -58,6 +63,15 @@ pub(crate) struct Args {
     /// File whose first line agents ask for that have a --token-file
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+
+    #[cfg(feature = "fleet")]
+    #[command(flatten)]
+    pub nats: Nats,
+
+    /// How long to wait for agents at the NATS server
+    #[cfg(feature = "fleet")]
+    #[arg(long, value_name = "T", default_value = "30s", value_parser = throng_core::units::duration, help_heading = super::nats::NATS)]
+    pub nats_wait: std::time::Duration,
 
     /// Command line of throng load, http or run, or a scenario file and options of throng run
     #[arg(

@@ -2,13 +2,17 @@
 
 mod agents;
 mod args;
+#[cfg(feature = "fleet")]
+mod at_server;
+#[cfg(feature = "fleet")]
+pub(crate) mod nats;
 
 pub(crate) use args::Args;
 
 use super::{http, load, run as run_file};
 use crate::files::token;
 use crate::{Failure, ask, usage};
-use agents::{Agents, Allowed};
+use agents::{Agents, Allowed, Wanted};
 use clap::FromArgMatches;
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
@@ -20,10 +24,12 @@ use throng_fleet::{Allow, Fleet, Refusal, Terms, conduct, undividable};
 /// Runs a load on a fleet. Returns the exit code.
 pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
     let agents = match (args.agents.as_slice(), agents::lab_around()) {
+        #[cfg(feature = "fleet")]
+        ([], _) if args.nats.url.is_some() => vec![Agents::Nats(Wanted::Any)],
         ([], Some(_)) => vec![Agents::Lab],
         ([], None) => {
             return Err(Failure::usage(
-                "no agents: say which to start, as --agents local:4 or --agents ssh:a,b,c",
+                "no agents: say which to start, as --agents local:4 or --agents ssh:a,b,c, or where some wait: --nats URL",
             ));
         }
         (named, _) => named.to_vec(),
@@ -53,10 +59,19 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
                 },
                 local: targets,
             };
-            let agents = agents::transports(&agents, &allowed)?;
+            let run = unique();
+            let at_server = |wanted: &Wanted| {
+                #[cfg(feature = "fleet")]
+                return at_server::agents(args, wanted, &run, token.clone(), attached, stop);
+                #[cfg(not(feature = "fleet"))]
+                Err(Failure::usage(
+                    "--agents nats: this throng was built without the feature fleet, which NATS needs",
+                ))
+            };
+            let agents = agents::transports(&agents, &allowed, at_server)?;
             undividable(scenario, agents.len()).map_or(Ok(()), |why| Err(Failure::usage(why)))?;
             let fleet = Fleet {
-                run: unique(),
+                run,
                 terms: Terms {
                     scenario: ask::file::text_of_load(scenario)?,
                     connections: scenario.connections.most(),
