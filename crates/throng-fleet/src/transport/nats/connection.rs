@@ -128,10 +128,7 @@ impl Connection {
         };
         let thread = thread::Builder::new().name("fleet-nats".into());
         thread.spawn(body).map_err(|e| fault(e.to_string()))?;
-        let (client, runtime) = opens
-            .recv()
-            .map_err(|_| fault("it ended".to_owned()))
-            .flatten()?;
+        let (client, runtime) = opens.recv().map_err(|_| fault("it ended".to_owned()))??;
         Ok(Connection(Arc::new(Inner {
             client,
             server: server.to_string(),

@@ -158,7 +158,7 @@ mod tests {
         let too_long = Err(MessageError::TooLong(10));
         assert_eq!(
             join(&mut joined, &split(vec![0; 25], 4, 1)),
-            [too_long.clone()]
+            std::slice::from_ref(&too_long)
         );
         assert_eq!(join(&mut joined, &split(vec![0; 11], 20, 1)), [too_long]);
         for header in ["", "1 2", "1 2 2", "1 0 2 3", "x 0 1"] {

@@ -135,9 +135,14 @@ impl Server {
         if let Some((certificate, key)) = &self.certificate {
             options = options.add_client_certificate(certificate.clone(), key.clone());
         }
-        // `TOKEN@`: a user without a password.
-        if let (Some(token), None) = (self.address.username(), self.address.password()) {
-            options = options.token(token.to_owned());
+        // The client makes nothing of a login in a URL.
+        match (self.address.username(), self.address.password()) {
+            (Some(user), Some(password)) => {
+                options = options.user_and_password(decoded(user), decoded(password));
+            }
+            // `TOKEN@`: a user without a password.
+            (Some(token), None) => options = options.token(decoded(token)),
+            (None, _) => {}
         }
         Ok(options)
     }
@@ -172,6 +177,19 @@ impl Server {
     }
 }
 
+/// A part of a URL, in which characters may stand as `%` and two hexadecimal digits.
+fn decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while let Some(byte) = bytes.get(at) {
+        let digits = text.get(at + 1..at + 3).filter(|_| *byte == b'%');
+        let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        out.push(code.unwrap_or(*byte));
+        at += if code.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// # Errors
 /// `file` can't be read.
 fn readable(file: &PathBuf) -> Result<(), NatsError> {
@@ -199,6 +217,18 @@ mod tests {
         assert_eq!(server("tls://h").unwrap().to_string(), "h:4222");
         let error = server("x://me:secret@10.0.0.7").unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn a_login_may_have_any_characters() {
+        for (text, plain) in [
+            ("secret", "secret"),
+            ("a%40b%3Ac", "a@b:c"),
+            ("100%", "100%"),
+            ("%zz%c3%a4", "%zzä"),
+        ] {
+            assert_eq!(decoded(text), plain);
+        }
     }
 
     #[test]

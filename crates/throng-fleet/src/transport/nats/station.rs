@@ -167,11 +167,11 @@ impl Desk {
             return;
         }
         match &self.run {
-            Some((run, orders)) if *run == order.run => {
-                if let Some(orders) = orders {
-                    orders.take(Ok(order));
-                }
+            Some((run, Some(orders))) if *run == order.run => {
+                orders.take(Ok(order));
             }
+            // It comes again when the agent is ready.
+            Some((run, None)) if *run == order.run => {}
             Some(_) if matches!(order.order, Order::Beat) => {}
             Some((run, _)) => {
                 let why = format!("it belongs to run {run} already");
