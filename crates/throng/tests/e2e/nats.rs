@@ -132,7 +132,7 @@ fn what_does_not_belong_here_is_refused_and_no_password_is_shown() {
             url,
             format!("--agents nats:careful,b --nats-wait 1s {load}"),
             1,
-            "not all agents are there: b: not there, after 1 s",
+            "not all agents are there: b: not there, after 1",
         ),
         (
             "nats://198.18.0.1:4222",
