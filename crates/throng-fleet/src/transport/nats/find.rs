@@ -157,6 +157,7 @@ fn chosen(wanted: &Wanted, all: &[&Present], is_late: bool) -> Result<Vec<Presen
         Wanted::Any if is_late && free().next().is_some() => {
             Ok(free().map(|p| Present::clone(p)).collect())
         }
+        Wanted::Any if free().next().is_some() => Err(Short::Yet("more agents".into())),
         Wanted::Any => Err(Short::Yet(format!("agents: none is there{busy}"))),
         Wanted::Number(n) if free().count() >= *n => {
             Ok(free().take(*n).map(|p| Present::clone(p)).collect())
@@ -221,8 +222,11 @@ mod tests {
             let chosen: Vec<&str> = chosen.iter().map(|p| p.name.as_str()).collect();
             assert_eq!(chosen, expected);
         }
+        let none = chosen(&Wanted::Any, &[&busy], true);
+        let line = "agents: none is there (with another run: c)";
+        assert_eq!(none, Err(Short::Yet(line.into())));
         for (wanted, line) in [
-            (Wanted::Any, "agents: none is there (with another run: c)"),
+            (Wanted::Any, "more agents"),
             (
                 Wanted::Number(3),
                 "3 agents: 2 are there (with another run: c)",
