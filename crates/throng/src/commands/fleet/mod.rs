@@ -60,10 +60,12 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
                 local: targets,
             };
             let run = unique();
+            #[cfg(feature = "fleet")]
             let at_server = |wanted: &Wanted| {
-                #[cfg(feature = "fleet")]
-                return at_server::agents(args, wanted, &run, token.clone(), attached, stop);
-                #[cfg(not(feature = "fleet"))]
+                at_server::agents(args, wanted, &run, token.clone(), attached, stop)
+            };
+            #[cfg(not(feature = "fleet"))]
+            let at_server = |_: &Wanted| {
                 Err(Failure::usage(
                     "--agents nats: this throng was built without the feature fleet, which NATS needs",
                 ))
