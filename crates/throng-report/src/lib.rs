@@ -27,6 +27,7 @@ pub mod json;
 pub mod junit;
 pub mod live;
 mod log;
+pub mod manifest;
 pub mod otlp;
 pub mod page;
 pub mod plan;

@@ -24,6 +24,7 @@ mod lab;
 mod limits;
 mod load;
 mod loss;
+mod manifest;
 mod maximum;
 mod merge;
 mod names;

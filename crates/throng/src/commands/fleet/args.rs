@@ -31,12 +31,14 @@ Examples:
 
 /// Run one load on many machines (`throng help fleet`)
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(disable_help_subcommand = true)]
 #[command(override_usage = "throng fleet run --agents <AGENTS> [OPTIONS] <RUN>...")]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Args {
     /// What to do
-    #[arg(value_name = "WHAT")]
-    pub what: What,
+    #[arg(value_name = "WHAT", required = true)]
+    pub what: Option<What>,
 
     /// Agents to start: local:N, ssh:HOST[,HOST...], exec:'COMMAND' or lab; those that wait at a NATS server: nats, nats:N or
     /// nats:NAME[,NAME...]; repeatable [default with --nats: nats, else in a lab: lab]
@@ -81,6 +83,16 @@ pub(crate) struct Args {
         allow_hyphen_values = true
     )]
     pub run: Vec<OsString>,
+
+    #[command(subcommand)]
+    pub other: Option<Other>,
+}
+
+/// What has a command line of its own.
+#[derive(clap::Subcommand)]
+pub(crate) enum Other {
+    #[allow(missing_docs)]
+    Manifest(super::manifest::Args),
 }
 
 /// How long an agent may be silent. Agents say twice per second that they are there.

@@ -1,5 +1,7 @@
 //! `throng fleet`: one load on many machines.
 
+mod manifest;
+
 mod agents;
 mod args;
 #[cfg(feature = "fleet")]
@@ -8,6 +10,7 @@ mod at_server;
 pub(crate) mod nats;
 
 pub(crate) use args::Args;
+use args::Other;
 
 use super::{http, load, run as run_file};
 use crate::files::token;
@@ -23,6 +26,9 @@ use throng_fleet::{Allow, Fleet, Refusal, Terms, conduct, undividable};
 
 /// Runs a load on a fleet. Returns the exit code.
 pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
+    if let Some(Other::Manifest(args)) = &args.other {
+        return manifest::run(args);
+    }
     let agents = match (args.agents.as_slice(), agents::lab_around()) {
         #[cfg(feature = "fleet")]
         ([], _) if args.nats.url.is_some() => vec![Agents::Nats(Wanted::Any)],

@@ -23,15 +23,26 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
         .map_err(|e| Failure::usage(format!("{}: {e}", directory.display())))?;
     let mut command = grammar.clone();
     command.build();
-    let subcommands = command.get_subcommands().filter(|sub| !sub.is_hide_set());
-    let pages = subcommands.map(|sub| (sub, format!("throng-{}", sub.get_name())));
-    let mut pages: Vec<_> = pages.collect();
-    pages.insert(0, (&command, "throng".to_owned()));
+    let mut pages = vec![(&command, "throng".to_owned())];
+    add_subcommands(&command, "throng", &mut pages);
     let names: Vec<String> = pages.iter().map(|(_, name)| name.clone()).collect();
     for (page, name) in &pages {
         write_page(page, name, &names, directory)?;
     }
     Ok(0)
+}
+
+/// The pages of the subcommands of `command`, and of theirs.
+fn add_subcommands<'a>(
+    command: &'a clap::Command,
+    name: &str,
+    pages: &mut Vec<(&'a clap::Command, String)>,
+) {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        let name = format!("{name}-{}", sub.get_name());
+        pages.push((sub, name.clone()));
+        add_subcommands(sub, &name, pages);
+    }
 }
 
 fn write_page(
