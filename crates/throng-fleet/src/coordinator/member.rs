@@ -36,6 +36,13 @@ pub(super) enum Doing {
 /// How many connections an agent can hold, if that is known; or, if that is not enough, how many and why.
 type Planned = Result<Option<u64>, (u64, Vec<String>)>;
 
+/// An order that waits for an answer, and when it was sent first and last.
+struct Question {
+    order: Order,
+    first: Duration,
+    last: Duration,
+}
+
 /// See the [module](self).
 pub(super) struct Member {
     pub name: String,
@@ -49,8 +56,8 @@ pub(super) struct Member {
     /// Questions about its clock that it has answered.
     pub pings: u32,
     greeted: bool,
-    /// Orders without an answer, and when each was sent last.
-    asked: Vec<(Order, Duration)>,
+    /// Orders without an answer.
+    asked: Vec<Question>,
     pub shard: Option<Shard>,
     /// Connections of its part.
     pub own: u64,
@@ -118,17 +125,21 @@ impl Member {
     /// An order was sent that is to be answered.
     pub fn asked(&mut self, order: Order, now: Duration) {
         self.answered(|known| discriminant(known) == discriminant(&order));
-        self.asked.push((order, now));
+        self.asked.push(Question {
+            order,
+            first: now,
+            last: now,
+        });
     }
 
     fn answered(&mut self, order: impl Fn(&Order) -> bool) {
-        self.asked.retain(|(known, _)| !order(known));
+        self.asked.retain(|question| !order(&question.order));
     }
 
     /// When the order was sent that has waited longest.
     pub fn asked_at(&self) -> Option<Duration> {
         let all = self.asked.iter().filter(|_| !self.is_out());
-        all.map(|(_, at)| *at).min()
+        all.map(|question| question.last).min()
     }
 
     /// An order that was sent this long ago and is not answered; it is sent again now.
@@ -136,9 +147,10 @@ impl Member {
         if self.is_out() {
             return None;
         }
-        let (order, at) = self.asked.iter_mut().find(|(_, at)| now >= *at + after)?;
-        *at = now;
-        Some(order.clone())
+        let mut all = self.asked.iter_mut();
+        let question = all.find(|question| now >= question.last + after)?;
+        question.last = now;
+        Some(question.order.clone())
     }
 
     /// It is heard of. Returns for how long it was not, if it was lost.
@@ -160,11 +172,12 @@ impl Member {
     /// It answers a question about its clock. Returns whether that was the present one.
     pub fn ponged(&mut self, number: u32, theirs: Duration, now: Duration) -> bool {
         let present = |order: &Order| matches!(order, Order::Ping { number: n } if *n == number);
-        let sent = self.asked.iter().find(|(order, _)| present(order));
-        let Some((_, sent)) = sent.filter(|_| number == self.pings) else {
+        let question = self.asked.iter().find(|asked| present(&asked.order));
+        let Some(question) = question.filter(|_| number == self.pings) else {
             return false;
         };
-        self.clock.add(*sent, now, theirs);
+        // It may be the answer to the first of several times that this was sent.
+        self.clock.add(question.first, now, theirs);
         self.pings += 1;
         self.answered(present);
         true
