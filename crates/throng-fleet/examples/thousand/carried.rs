@@ -54,8 +54,11 @@ impl Carried {
                         Ok(message) => Arrival::Message(Box::new(message)),
                         Err(e) => Arrival::Unreadable(e.to_string()),
                     };
-                    let to = known.get(agent).and_then(OnceLock::get);
-                    to.is_some_and(|to| to.take(arrival))
+                    if let Some(to) = known.get(agent).and_then(OnceLock::get) {
+                        // Nobody wants it once the run is over; agents write on until they know.
+                        to.take(arrival);
+                    }
+                    true
                 });
                 let why = ended.map_or_else(|e| e.to_string(), |()| "it ended".into());
                 all().for_each(|agent| {
