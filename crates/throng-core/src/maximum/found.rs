@@ -101,7 +101,10 @@ impl Beyond {
         let failed = self.failed.iter().max_by_key(|(_, n)| **n);
         let closed: u64 = self.closed.values().sum();
         let told = match failed {
-            _ if self.queued > 0 => "further ones wait to be accepted".into(),
+            // Of several fates, that of most.
+            _ if self.queued > 0 && self.queued >= closed => {
+                "further ones wait to be accepted".into()
+            }
             Some((cause, n)) if *n >= closed => format!("further ones fail: {}", cause.words()),
             _ if closed > 0 => {
                 "further ones are accepted and closed, or others in their place".into()

@@ -425,10 +425,10 @@ fn cut_short(t: &Totals) -> Option<Finding> {
 /// Whether messages were answered, where answers are looked for, and by their echoes, where those are: rule 4.
 fn answered(t: &Totals, allowed: &Allowed, findings: &mut Vec<Finding>) -> bool {
     let of = t.closed.questions;
-    // What was sent on connections beyond a maximum, which the search closed again, is answered by nobody.
+    // What was sent on connections beyond a maximum, which the search closed again, or the server, is answered by nobody.
     let shed = t.maximum().map_or(0, |_| {
         let opened = t.endings().filter_map(|e| e.opened);
-        opened.map(|mark| mark.opened.closed(Closed::ByUs)).sum()
+        opened.map(|mark| mark.opened.messages_unanswered).sum()
     });
     let messages = t.unanswered.count().saturating_sub(shed);
     if messages > 0 {
