@@ -185,6 +185,7 @@ fn the_examples_of_the_help_are_understood() {
             ),
             () if example.contains("--revert") => (example.to_owned(), 0, ""),
             () if example.contains("--script")
+                || example.contains("--for")
                 || example.contains("--container")
                 || example.contains("--os") =>
             {
