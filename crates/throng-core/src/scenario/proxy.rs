@@ -43,6 +43,20 @@ impl ProxyScenario {
         all.copied().collect()
     }
 
+    /// A backend that is this proxy itself: it listens at that address, on loopback or on all addresses. Each connection would open
+    /// another one, without end.
+    pub fn leads_to_itself(&self) -> Option<SocketAddr> {
+        let is_itself = |backend: &SocketAddr| {
+            let mut listens = self.listen.iter().map(|at| at.0);
+            listens.any(|at| {
+                let same_ip = at.ip() == backend.ip();
+                let any = at.ip().is_unspecified() && backend.ip().is_loopback();
+                at.port() == backend.port() && (same_ip || any)
+            })
+        };
+        self.backends().into_iter().find(is_itself)
+    }
+
     /// The source addresses that were given.
     pub fn sources(&self) -> impl Iterator<Item = IpAddr> {
         self.source_ip.iter().flat_map(|range| range.addresses())
@@ -51,5 +65,32 @@ impl ProxyScenario {
     /// Whether it has to be found out who clients are.
     pub fn asks_who(&self) -> bool {
         self.transparent || self.send_proxy.is_some() || self.balance == Balance::SourceHash
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::ListenAddress;
+
+    #[test]
+    fn a_backend_may_not_be_the_proxy_itself() {
+        let leads = |listen: &str, to: &str| {
+            let mut target = Target::new(crate::target::parse(to).unwrap());
+            let to: SocketAddr = to.parse().unwrap();
+            target.addresses.push(to);
+            let proxy = ProxyScenario {
+                listen: vec![ListenAddress(listen.parse().unwrap())],
+                to: vec![target],
+                ..ProxyScenario::default()
+            };
+            proxy.leads_to_itself() == Some(to)
+        };
+        assert!(leads("127.0.0.1:80", "127.0.0.1:80"));
+        assert!(leads("[::]:80", "127.0.0.1:80"));
+        assert!(leads("[::]:80", "[::1]:80"));
+        assert!(!leads("127.0.0.1:80", "127.0.0.1:81"));
+        assert!(!leads("127.0.0.1:80", "127.0.0.2:80"));
+        assert!(!leads("[::]:80", "10.0.0.7:80"));
     }
 }

@@ -44,6 +44,11 @@ pub(crate) fn carry_out(
     report.check_files(inputs)?;
     let shown = file::text_of_proxy(&scenario)?;
     let notes = target::resolve_backends(&mut scenario.to)?;
+    if let Some(backend) = scenario.leads_to_itself() {
+        return Err(Failure::usage(format!(
+            "--to {backend}: this proxy listens there itself; name the server behind it"
+        )));
+    }
     let machine = Machine::for_proxy(&scenario)?;
     let stop = signals::stop()?;
     let mut attached = Attached {
