@@ -704,9 +704,11 @@ fn window(
         (_, held, broke) => {
             write!(f, "the search for a window was not finished, {after}")?;
             if let Some(held) = held {
-                write!(f, "; {} held", s(held))?;
+                write!(f, "; over {} the server took all without a drop", s(held))?;
             }
-            broke.map_or(Ok(()), |broke| write!(f, "; {} did not", s(broke)))
+            broke.map_or(Ok(()), |broke| {
+                write!(f, "; over {} it did not take all without a drop", s(broke))
+            })
         }
     }
 }
