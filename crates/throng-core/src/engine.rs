@@ -75,6 +75,14 @@ impl Engine {
         }
     }
 
+    /// The most pipes of a worker that sends across what connections in pairs receive; each is two files.
+    pub const fn pipes_per_worker(self) -> u64 {
+        match self {
+            Engine::Uring => 0,
+            Engine::Epoll => 8,
+        }
+    }
+
     /// Kernel bytes per end of an idle connection, as measured where the sizes of this kernel's objects
     /// can't be read.
     pub fn kernel_bytes_per_end(self) -> u64 {

@@ -37,7 +37,11 @@ fn own(case: &Case) -> u64 {
         true => workers,
         false => 0,
     };
-    case.host.files.open + loops + listeners + probes + TRANSIENT
+    let pipes = match case.question.relays {
+        true => 2 * workers * case.engine.pipes_per_worker(),
+        false => 0,
+    };
+    case.host.files.open + loops + pipes + listeners + probes + TRANSIENT
 }
 
 pub(super) fn limits(case: &Case) -> [Limit; 2] {

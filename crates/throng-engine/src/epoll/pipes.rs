@@ -5,11 +5,13 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::Arc;
+use throng_core::engine::Engine;
 
 /// The most that a pipe holds, and that waits for a peer.
 const PIPE_BYTES: usize = 256 * 1024;
-/// The most pipes of a worker.
-const MOST_PIPES: usize = 16;
+/// The most pipes of a worker. Plans know of their files.
+const MOST_PIPES: usize = Engine::Epoll.pipes_per_worker() as usize;
+
 /// A pipe, which is empty between splices.
 pub(super) struct Pipe {
     reads: OwnedFd,
