@@ -6,10 +6,10 @@ use crate::common::{PATIENCE, load};
 use throng_core::summary::Finding;
 
 /// A Python server that listens on port 9000, and then does `what`.
-fn server(net: &Net, what: &str) -> Process {
+pub(crate) fn python(net: &Net, backlog: u32, what: &str) -> Process {
     let script = format!(
-        "import os, signal, socket\n\
-         s = socket.create_server(('127.0.0.1', 9000), backlog=4096)\n\
+        "import os, signal, socket, time\n\
+         s = socket.create_server(('127.0.0.1', 9000), backlog={backlog})\n\
          {what}"
     );
     let mut command = net.command("prlimit");
@@ -20,7 +20,7 @@ fn server(net: &Net, what: &str) -> Process {
 }
 
 /// Keeps each connection, and 20 KiB with it.
-const KEEPS: &str = "
+pub(crate) const KEEPS: &str = "
 kept = []
 while True:
     c, _ = s.accept()
@@ -30,7 +30,7 @@ while True:
 #[test]
 fn memory_per_connection_cpu_and_files_of_the_server_are_shown() {
     let net = Net::own();
-    let _server = server(&net, KEEPS);
+    let _server = python(&net, 4096, KEEPS);
     let ran = load(&net, "127.0.0.1:9000 -c 1200 --hold 500ms");
     let s = ran.reached();
     let used = s.server.as_ref().expect("the server is on this machine");
@@ -61,7 +61,7 @@ while True:
         os._exit(0)
     c.close()
 ";
-    let _server = server(&net, forks);
+    let _server = python(&net, 4096, forks);
     let ran = load(&net, "127.0.0.1:9000 -c 20 --hold 500ms");
     let s = ran.reached();
     let used = s.server.as_ref().expect("the server is on this machine");
@@ -85,7 +85,7 @@ kept = [s.accept() for _ in range(5)]
 kept[0][0].recv(1)
 os._exit(1)
 ";
-    let _server = server(&net, crashes);
+    let _server = python(&net, 4096, crashes);
     let line = "127.0.0.1:9000 -c 5 -m x -r 10 --after-ramp --no-reconnect --hold 3s";
     let ran = load(&net, line);
     let s = ran.fell_short();
@@ -108,7 +108,7 @@ os._exit(1)
 #[test]
 fn what_a_user_may_not_read_is_told_as_unread() {
     let net = Net::own();
-    let _server = server(&net, KEEPS);
+    let _server = python(&net, 4096, KEEPS);
     let mut command = net.command("setpriv");
     command
         .args(["--reuid", "65534", "--clear-groups"])

@@ -4,34 +4,13 @@ use crate::common::net::Net;
 use crate::common::peers::start_server;
 use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, load, run, start, start_load, start_words};
+use crate::target_server::{KEEPS, python};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
 use throng_core::summary::Summary;
 use throng_core::watched::WatchedSummary;
-
-/// A Python server that listens on port 9000, and then does `what`.
-fn python(net: &Net, backlog: u32, what: &str) -> Process {
-    let script = format!(
-        "import os, socket, time\n\
-         s = socket.create_server(('127.0.0.1', 9000), backlog={backlog})\n\
-         {what}"
-    );
-    let mut command = net.command("prlimit");
-    command.args(["--nofile=1500:1500", "python3", "-c", &script]);
-    let mut server = Process::start("python3".into(), command);
-    server.wait_for_listener(net, 9000);
-    server
-}
-
-/// Keeps each connection, and 20 KiB with it.
-const KEEPS: &str = "
-kept = []
-while True:
-    c, _ = s.accept()
-    kept.append((c, b'x' * 20480))
-";
 
 /// The process that really serves: `nsenter` and `prlimit` become it, so it is the one that was started.
 fn pid(server: &Process) -> u32 {
