@@ -10,7 +10,7 @@ pub(crate) const NATS: &str = "NATS";
 /// Where a NATS server is, and how to log in there.
 #[derive(clap::Args)]
 pub(crate) struct Nats {
-    /// NATS server between agents and coordinator: nats:// or tls://[USER:PASSWORD@]HOST[:4222]
+    /// NATS server between agents and coordinator: nats:// or tls://, then HOST, HOST:PORT or USER:PASSWORD@HOST:PORT
     #[arg(long = "nats", value_name = "URL", help_heading = NATS)]
     pub url: Option<String>,
 
