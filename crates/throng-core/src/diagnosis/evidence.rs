@@ -52,7 +52,12 @@ impl Evidence {
             .collect();
         // A server without files may accept connections and close them at once.
         let open = self.clients.open().min(self.plateau);
-        open.saturating_sub(queues.values().sum())
+        open.saturating_sub(queues.values().sum::<u64>() + self.unfinished())
+    }
+
+    /// Connections that are open on this side, and whose server's kernel waits for the end of their handshake.
+    pub(super) fn unfinished(&self) -> u64 {
+        self.targets.iter().map(|t| t.unfinished).sum()
     }
 }
 

@@ -185,7 +185,7 @@ pub fn accept_queues(e: &Evidence, alone: bool) -> Option<Diagnosis> {
     let (l, certain) = dropped(e, e.kernel.syn_queue_drops == 0)?;
     overflowed.then_some(())?;
     let queue = &l.queue;
-    let unfinished = unfinished(e);
+    let unfinished = e.unfinished();
     let what = match certain {
         true if unfinished > 0 => format!(
             "the accept queue of {} overflowed: {} {} dropped, and {} {} open on this side only, since the end of their handshake was dropped",
@@ -213,11 +213,6 @@ pub fn accept_queues(e: &Evidence, alone: bool) -> Option<Diagnosis> {
     found(certain, None, what)
 }
 
-/// Connections that are open on this side, and whose server's kernel waits for the end of their handshake.
-fn unfinished(e: &Evidence) -> u64 {
-    e.targets.iter().map(|t| t.unfinished).sum()
-}
-
 /// How many connections `queue` holds at most: the kernel admits one more than the backlog.
 fn room(queue: &Queue) -> u64 {
     u64::from(queue.limit) + 1
@@ -236,7 +231,7 @@ fn dropped(e: &Evidence, of_one_kind: bool) -> Option<(&Listening, bool)> {
     // The kernel also counts packets that belong to no connection any more, such as resets. Where each attempt succeeded,
     // nothing that mattered was dropped.
     let clients = &e.clients;
-    let unfinished = unfinished(e);
+    let unfinished = e.unfinished();
     if clients.attempted > 0 && clients.failed_in_all() + clients.in_flight() + unfinished == 0 {
         return None;
     }

@@ -166,6 +166,10 @@ fn connections_in_a_queue_that_can_be_seen_are_no_part_of_what_was_accepted() {
     // By itself the queue is the limit.
     e = stopped_here_at(17, 17, 16);
     assert_eq!(first(&e), Some((LimitKind::AcceptQueue, Some(17), true)));
+    // The end of one more's handshake was dropped: nobody has accepted it.
+    e = stopped_here_at(18, 17, 16);
+    (e.targets[0].unfinished, e.targets[0].served) = (1, Some(17));
+    assert_eq!(first(&e), Some((LimitKind::AcceptQueue, Some(17), true)));
     // The run itself leaves half of it empty: 200 were accepted, and 201 fit into the queue.
     e = stopped_here_at(300, 100, 200);
     assert_eq!(first(&e), Some((LimitKind::AcceptQueue, Some(401), true)));
