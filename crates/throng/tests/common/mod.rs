@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 pub mod net;
+mod orphans;
 pub mod peers;
 pub mod process;
 

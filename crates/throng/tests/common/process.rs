@@ -1,10 +1,14 @@
-//! A process whose output is collected as it comes, and which ends with the test.
+//! A process whose output is collected as it comes, and which ends with the test, with all that it started.
 
 use super::net::Net;
-use rustix::process::{Pid, Signal, kill_process};
+use super::orphans;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process, kill_process_group, waitid,
+};
 use serde_json::Value;
 use std::fmt;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::thread::JoinHandle;
@@ -69,7 +73,8 @@ impl Text {
     }
 }
 
-/// A running process. Killed when dropped.
+/// A running process, in a process group of its own. Killed when dropped, with its whole group: the workers of a server do not
+/// end because their master is killed.
 pub struct Process {
     name: String,
     child: Child,
@@ -86,8 +91,10 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .process_group(0)
             .spawn()
             .unwrap_or_else(|e| panic!("{name} does not start: {e}; run scripts/test"));
+        orphans::group_begins(child.id());
         let (stdout, a) = Text::collect(child.stdout.take().expect("stdout is piped"));
         let (stderr, b) = Text::collect(child.stderr.take().expect("stderr is piped"));
         Process {
@@ -152,15 +159,22 @@ impl Process {
         }
     }
 
+    /// How it ended, if it has. Its number is not free before it is dropped, so it remains that of its group.
+    fn ended(&self) -> Option<WaitIdStatus> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(Pid::from_child(&self.child)), options).expect("it is our child")
+    }
+
     /// Waits until it listens on `port` of `net`.
     pub fn wait_for_listener(&mut self, net: &Net, port: u16) {
         let give_up = Instant::now() + LINE;
         while !net.is_listened_on(port) {
-            let ended = self.child.try_wait().expect("it is our child");
+            let ended = self.ended();
             assert!(
                 ended.is_none() && Instant::now() < give_up,
-                "{} does not listen on port {port}; exit status {ended:?}, stderr:\n{}",
+                "{} does not listen on port {port}; exit status {:?}, stderr:\n{}",
                 self.name,
+                ended.and_then(|status| status.exit_status()),
                 self.stderr.get()
             );
             std::thread::sleep(Duration::from_millis(30));
@@ -178,7 +192,7 @@ impl Process {
     pub fn try_wait(mut self, at_most: Duration) -> Result<Ran, String> {
         let give_up = Instant::now() + at_most;
         let status = loop {
-            match self.child.try_wait().expect("it is our child") {
+            match self.ended() {
                 Some(status) => break status,
                 None if Instant::now() >= give_up => {
                     return Err(format!(
@@ -203,7 +217,7 @@ impl Process {
         Ok(Ran {
             name: std::mem::take(&mut self.name),
             // A signal has no code; no test expects one.
-            code: status.code().unwrap_or(-1),
+            code: status.exit_status().unwrap_or(-1),
             stdout: self.stdout.get(),
             stderr,
             took,
@@ -213,7 +227,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        orphans::group_ends(self.child.id());
         let _ = self.child.wait();
     }
 }

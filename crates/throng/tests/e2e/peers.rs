@@ -6,14 +6,38 @@ use crate::common::net::Net;
 use crate::common::peers::{installed, script, source, start_server};
 use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, load, run_words, serve, start_load, stop_serving};
+use std::time::{Duration, Instant};
+
+#[test]
+fn what_a_peer_has_started_ends_with_it() {
+    // Killed while it runs, as a server's master is, or gone by itself.
+    for (then, ends) in [("wait", false), ("exit", true)] {
+        let mut command = Net::host().command("sh");
+        let line = format!("sleep 600 > /dev/null 2>&1 & echo started $! >&2; {then}");
+        command.args(["-c", &line]);
+        let peer = Process::start("a peer with a child".into(), command);
+        let said = peer.wait_for_stderr("started");
+        let child: u32 = said["started ".len()..].parse().unwrap();
+        match ends {
+            true => assert_eq!(peer.wait(PATIENCE).code, 0),
+            false => drop(peer),
+        }
+        let until = Instant::now() + PATIENCE;
+        let stat = format!("/proc/{child}/stat");
+        // A zombie has ended, too: who adopted it does not look after it.
+        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+            assert!(Instant::now() < until, "{child} still runs");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
 
 #[test]
 fn nginx_holds_idle_keepalive_connections() {
     let net = Net::own();
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path().display();
-    // One process: a master would leave its workers behind when the test kills it. Its user is the
-    // namespace's root, who need not be the machine's.
+    // Its user is the namespace's root, who need not be the machine's.
     let config = format!(
         "daemon off; master_process off; user root root; pid {at}/pid; error_log {at}/error.log;
          worker_rlimit_nofile 8192;

@@ -5,7 +5,6 @@ use crate::common::peers::start_server;
 use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, load, run, start, start_load, start_words};
 use crate::target_server::{KEEPS, python};
-use rustix::process::Signal;
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
@@ -40,52 +39,33 @@ fn resident(pid: u32) -> u64 {
 }
 
 /// nginx with a master and two workers, on port 8080.
-struct Nginx(Process);
-
-impl Nginx {
-    fn start(net: &Net, directory: &Path) -> Nginx {
-        let at = directory.display();
-        // Its user is the namespace's root, who need not be the machine's.
-        let config = format!(
-            "daemon off; user root root; worker_processes 2; pid {at}/pid; error_log {at}/error.log;
-             worker_rlimit_nofile 8192;
-             events {{ worker_connections 4096; }}
-             http {{
-                 access_log off;
-                 client_body_temp_path {at}/body; proxy_temp_path {at}/proxy;
-                 fastcgi_temp_path {at}/fastcgi; uwsgi_temp_path {at}/uwsgi; scgi_temp_path {at}/scgi;
-                 server {{ listen 127.0.0.1:8080 backlog=4096; return 200 'held'; }}
-             }}"
-        );
-        let file = directory.join("nginx.conf");
-        std::fs::write(&file, config).unwrap();
-        let prefix = format!("{at}");
-        let args = ["-p", &prefix, "-e", "stderr", "-c", file.to_str().unwrap()];
-        Nginx(start_server(net, "nginx", &args, 8080))
-    }
-}
-
-impl Drop for Nginx {
-    /// A master that is killed leaves its workers behind.
-    fn drop(&mut self) {
-        self.0.signal(Signal::TERM);
-        let children = format!("/proc/{0}/task/{0}/children", self.0.id());
-        let are_left = || std::fs::read_to_string(&children).is_ok_and(|all| !all.is_empty());
-        for _ in 0..200 {
-            if !are_left() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
+fn nginx(net: &Net, directory: &Path) -> Process {
+    let at = directory.display();
+    // Its user is the namespace's root, who need not be the machine's.
+    let config = format!(
+        "daemon off; user root root; worker_processes 2; pid {at}/pid; error_log {at}/error.log;
+         worker_rlimit_nofile 8192;
+         events {{ worker_connections 4096; }}
+         http {{
+             access_log off;
+             client_body_temp_path {at}/body; proxy_temp_path {at}/proxy;
+             fastcgi_temp_path {at}/fastcgi; uwsgi_temp_path {at}/uwsgi; scgi_temp_path {at}/scgi;
+             server {{ listen 127.0.0.1:8080 backlog=4096; return 200 'held'; }}
+         }}"
+    );
+    let file = directory.join("nginx.conf");
+    std::fs::write(&file, config).unwrap();
+    let prefix = format!("{at}");
+    let args = ["-p", &prefix, "-e", "stderr", "-c", file.to_str().unwrap()];
+    start_server(net, "nginx", &args, 8080)
 }
 
 #[test]
 fn what_a_connection_costs_nginx_is_what_its_processes_grow_by() {
     let net = Net::own();
     let directory = tempfile::tempdir().unwrap();
-    let nginx = Nginx::start(&net, directory.path());
-    let nginx = pid(&nginx.0);
+    let server = nginx(&net, directory.path());
+    let nginx = pid(&server);
     let before = resident(nginx);
     let line = format!("127.0.0.1:8080 -c 2k --hold 6s --watch {nginx}");
     let loading = start_load(&net, &line);
