@@ -8,7 +8,7 @@ use crate::plan::{PortsRest, Shortfall};
 use crate::record::{Record, WatchedReading};
 use crate::stats::{Measured, Tally};
 use crate::summary::Phase;
-use crate::unix_socket::UnixAddress;
+use crate::unix_socket::{Endpoint, UnixAddress};
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -217,7 +217,7 @@ pub enum Note {
         port: u16,
     },
     /// Connections are accepted here from now on.
-    Listening(SocketAddr),
+    Listening(Endpoint),
     /// A server starts.
     Serving(Serving),
     /// The opening phase is over.

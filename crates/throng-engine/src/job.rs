@@ -1,9 +1,8 @@
 //! What a worker is asked to do, as plain data.
 
 use crate::control::{Clock, Control, Outlet};
-use crate::socket::SocketOptions;
+use crate::socket::{Listener, SocketOptions};
 use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 use throng_core::behaviour::Traffic;
@@ -55,8 +54,9 @@ pub struct ClientRole {
 
 /// A worker that accepts connections.
 pub struct ServerRole {
-    /// The listeners. Workers that share them leave no connection waiting for a worker that is full.
-    pub listeners: Vec<Arc<TcpListener>>,
+    /// The listeners: Unix sockets, or none of them. Workers that share them leave no connection waiting for a worker that is
+    /// full.
+    pub listeners: Vec<Arc<Listener>>,
     /// The maximum number of accepted connections on this worker at one time.
     pub max: u32,
     /// The other workers' counters. A worker that is far ahead of the others lets them catch up.

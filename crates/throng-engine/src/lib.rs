@@ -24,7 +24,7 @@ mod waiting;
 pub use control::{Clock, Control, DropOrder, Order, Outlet};
 pub use job::{Admission, ClientRole, Closing, Job, Partners, Role, ServerRole};
 pub use socket::{
-    Buffers, Reach, Setting, SocketOptions, connect, listen, look, refuse, waiting_in,
+    Buffers, Listener, Reach, Setting, SocketOptions, connect, listen, listen_unix, look,
 };
 pub use spawn::{Work, spawn, spawn_pair};
 pub use uring::{Support, probe};

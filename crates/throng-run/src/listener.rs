@@ -1,10 +1,65 @@
-//! Opens a listener. The error says why it failed and what to do.
+//! Opens listeners. The error says why that failed and what to do.
 
 use crate::Failure;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use throng_engine::{Reach, SocketOptions};
+use std::path::Path;
+use std::sync::Arc;
+use throng_core::unix_socket::{Endpoint, UnixAddress};
+use throng_engine::{Listener, Reach, SocketOptions};
 use throng_host::listeners;
+use throng_host::unix_sockets::{self, SocketFile};
+
+/// The listeners of a server. Dropped, it removes the files of those that are Unix sockets.
+pub(crate) struct Listeners {
+    pub all: Vec<Arc<Listener>>,
+    _files: Vec<SocketFile>,
+}
+
+impl Listeners {
+    /// Listens at each of `places`.
+    pub fn open(
+        places: impl IntoIterator<Item = Endpoint>,
+        backlog: u32,
+        options: &SocketOptions,
+    ) -> Result<Listeners, Failure> {
+        let (mut all, mut files) = (Vec::new(), Vec::new());
+        for place in places {
+            let listener = match &place {
+                Endpoint::Address(at) => open(*at, backlog, Reach::Address, options)?.into(),
+                Endpoint::Unix(at) => {
+                    let (listener, file) = open_unix(at, backlog)?;
+                    files.extend(file);
+                    listener
+                }
+            };
+            all.push(Arc::new(listener));
+        }
+        Ok(Listeners { all, _files: files })
+    }
+}
+
+/// Listens on a Unix socket. What a server that was killed has left in its place is removed.
+fn open_unix(at: &UnixAddress, backlog: u32) -> Result<(Listener, Option<SocketFile>), Failure> {
+    let refused = |why: String| Failure::refused(format!("can't listen on unix:{at}: {why}"));
+    let path = at.path().map(Path::new);
+    if let Some(path) = path {
+        unix_sockets::make_room(path).map_err(|e| refused(e.to_string()))?;
+    }
+    let listener = throng_engine::listen_unix(at, backlog).map_err(|e| {
+        let remedy = match (e.kind(), path) {
+            (io::ErrorKind::NotFound, _) => "; create its directory first",
+            (io::ErrorKind::PermissionDenied, _) => {
+                "; that takes write permission for its directory"
+            }
+            (io::ErrorKind::AddrInUse, None) => "; another process has this name",
+            _ => "",
+        };
+        refused(format!("{e}{remedy}"))
+    })?;
+    let file = path.map(SocketFile::at).transpose();
+    Ok((listener.into(), file.map_err(|e| refused(e.to_string()))?))
+}
 
 /// Listens on `at`.
 pub(crate) fn open(

@@ -47,7 +47,7 @@ impl Machine {
     pub fn for_serve(scenario: &ServeScenario) -> Result<Machine, Failure> {
         Machine::read(&Wanted {
             tracking: true,
-            serving: scenario.listen.iter().map(|at| at.0.port()).collect(),
+            serving: scenario.addresses().map(|at| at.port()).collect(),
             opening: Some(0),
             ..Wanted::default()
         })

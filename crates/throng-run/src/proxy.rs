@@ -2,15 +2,16 @@
 
 use crate::attached::Attached;
 use crate::kernel_counts::KernelCounter;
+use crate::listener::Listeners;
 use crate::machine::Machine;
 use crate::recording::{self, Carried};
-use crate::serve::{announce, diagnose, open, share};
+use crate::serve::{announce, diagnose, share};
 use crate::side::Side;
 use crate::sockets;
 use crate::stop::Stop;
 use crate::watch::{TICK, Watch};
 use crate::{Failure, asked};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use throng_core::human;
@@ -20,7 +21,7 @@ use throng_core::protocol::proxy::{Asked, Backends, Identity, OfBackend, Proxy, 
 use throng_core::record::{Ending, Mark, Phase, Record};
 use throng_core::scenario::ProxyScenario;
 use throng_core::stats::OfAddress;
-use throng_engine::{Job, Order, Partners, SocketOptions};
+use throng_engine::{Job, Listener, Order, Partners, SocketOptions};
 
 /// How long a proxy that is to end goes on accepting, so that those that wait in the accept queue are not reset.
 const LAST_ONES: Duration = Duration::from_millis(200);
@@ -59,15 +60,16 @@ pub fn proxy(
     watch.warn(&accepts.warnings);
     watch.note_files();
     sockets::warn_of_buffers(&scenario.sockets, &mut watch);
-    let listeners = open(
-        &scenario.listen,
-        accepts,
+    let listeners = Listeners::open(
+        scenario.listen.iter().map(|at| at.0.into()),
+        accepts.backlog,
         &sockets::to_listen(&scenario.sockets),
     )?;
-    announce(&mut watch, &listeners, accepts, what(scenario));
+    let listeners = &listeners.all;
+    announce(&mut watch, listeners, accepts, what(scenario));
     watch.meter.note_sockets_before();
     let counted = KernelCounter::begin();
-    let mut running = Running::start(scenario, &plan, &listeners, &mut watch)?;
+    let mut running = Running::start(scenario, &plan, listeners, &mut watch)?;
     let over = |at: Duration| scenario.duration.is_some_and(|d| at >= d);
     loop {
         let at = watch.tick(TICK, scenario.duration);
@@ -83,9 +85,9 @@ pub fn proxy(
         }
     }
     let interrupted = watch.stopped();
-    running.drain(&mut watch, scenario.drain_timeout, &listeners);
+    running.drain(&mut watch, scenario.drain_timeout, listeners);
     let ending = Ending {
-        causes: diagnose(&counted, &machine.host, watch.peak, &listeners),
+        causes: diagnose(&counted, &machine.host, watch.peak, listeners),
         kernel: counted.kernel(),
         interrupted,
         ..Ending::default()
@@ -125,7 +127,7 @@ impl Running {
     fn start(
         scenario: &ProxyScenario,
         plan: &ProxyPlan,
-        listeners: &[Arc<TcpListener>],
+        listeners: &[Arc<Listener>],
         watch: &mut Watch,
     ) -> Result<Running, Failure> {
         let targets = scenario.to.iter();
@@ -220,14 +222,14 @@ impl Running {
     }
 
     /// Accepts no more, and waits for the connections that there are.
-    fn drain(&mut self, watch: &mut Watch, timeout: Duration, listeners: &[Arc<TcpListener>]) {
+    fn drain(&mut self, watch: &mut Watch, timeout: Duration, listeners: &[Arc<Listener>]) {
         let began = watch.clock.elapsed();
-        let waits = |listener: &Arc<TcpListener>| throng_engine::waiting_in(listener) > 0;
+        let waits = |listener: &Arc<Listener>| listener.waiting() > 0;
         while listeners.iter().any(waits) && watch.clock.elapsed() < began + LAST_ONES {
             std::thread::sleep(Duration::from_millis(1));
         }
         watch.control.give(Order::StopAccepting);
-        listeners.iter().for_each(|l| throng_engine::refuse(l));
+        listeners.iter().for_each(|l| l.refuse());
         let until = began + timeout;
         loop {
             let at = watch.clock.elapsed();

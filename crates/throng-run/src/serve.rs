@@ -3,7 +3,7 @@
 use crate::attached::Attached;
 use crate::behave::{Place, ServeBehaviours};
 use crate::kernel_counts::KernelCounter;
-use crate::listener;
+use crate::listener::Listeners;
 use crate::machine::Machine;
 use crate::recording::{self, Carried};
 use crate::side::Side;
@@ -11,7 +11,6 @@ use crate::sockets;
 use crate::stop::Stop;
 use crate::watch::{TICK, Watch};
 use crate::{Failure, asked};
-use std::net::TcpListener;
 use std::sync::Arc;
 use throng_core::diagnosis::{self, Diagnosis, Evidence, Target};
 use throng_core::engine::Engine;
@@ -19,8 +18,9 @@ use throng_core::host::Host;
 use throng_core::observer::{Note, Serving};
 use throng_core::plan::{self, ServePlan};
 use throng_core::record::{Ending, Mark, Phase, Record};
-use throng_core::scenario::{ListenAddress, ServeScenario};
-use throng_engine::{Closing, Job, Order, Reach, SocketOptions};
+use throng_core::scenario::ServeScenario;
+use throng_core::unix_socket::Endpoint;
+use throng_engine::{Closing, Job, Listener, Order, SocketOptions};
 use throng_host::serving;
 use throng_host::survey::{Wanted, survey};
 
@@ -37,7 +37,7 @@ pub fn serve(
     let behaviours = ServeBehaviours::new(scenario)?;
     let plan = plan::serve(scenario, &machine.host).map_err(Failure::Impossible)?;
     let behaviours = behaviours.on(plan.workers);
-    let addresses: Vec<_> = scenario.listen.iter().map(|at| at.0).collect();
+    let addresses: Vec<_> = scenario.addresses().collect();
     sockets::try_out(&scenario.sockets, None, &addresses)?;
     if scenario.fastopen {
         sockets::check_fastopen()?;
@@ -56,10 +56,11 @@ pub fn serve(
         fastopen: scenario.fastopen.then_some(plan.backlog),
         ..sockets::to_listen(&scenario.sockets)
     };
-    let listeners = open(&scenario.listen, &plan, &options)?;
+    let places = scenario.listen.iter().map(|at| at.0.clone());
+    let listeners = Listeners::open(places, plan.backlog, &options)?;
     announce(
         &mut watch,
-        &listeners,
+        &listeners.all,
         &plan,
         scenario.mode.name().to_owned(),
     );
@@ -73,7 +74,7 @@ pub fn serve(
         max_connections: plan.max_connections,
         closing: sockets::closing(&scenario.sockets),
         ring_slots: plan.ring_slots,
-        listeners,
+        listeners: &listeners.all,
     };
     let side = watch.start_workers(|watch| server.start(watch))?;
     watch.follow(&side.outlets);
@@ -97,7 +98,7 @@ pub fn serve(
         }
     }
     let ending = Ending {
-        causes: diagnose(&counted, &machine.host, watch.peak, &server.listeners),
+        causes: diagnose(&counted, &machine.host, watch.peak, &listeners.all),
         kernel: counted.kernel(),
         named: behaviours.named(),
         ..Ending::default()
@@ -105,25 +106,18 @@ pub fn serve(
     finish(watch, side, scenario, &plan, ending)
 }
 
-/// Listens everywhere that is asked for.
-pub(crate) fn open(
-    listen: &[ListenAddress],
-    plan: &ServePlan,
-    options: &SocketOptions,
-) -> Result<Vec<Arc<TcpListener>>, Failure> {
-    let open = |at: &ListenAddress| listener::open(at.0, plan.backlog, Reach::Address, options);
-    listen.iter().map(|at| open(at).map(Arc::new)).collect()
-}
-
 /// The limits that kept connections from being established, by the kernel's counters.
 pub(crate) fn diagnose(
     counted: &KernelCounter,
     before: &Host,
     peak: u64,
-    listeners: &[Arc<TcpListener>],
+    listeners: &[Arc<Listener>],
 ) -> Vec<Diagnosis> {
     let now = survey(&Wanted::default());
-    let addresses = listeners.iter().filter_map(|l| l.local_addr().ok());
+    let addresses = listeners.iter().filter_map(|l| match l.endpoint() {
+        Ok(Endpoint::Address(at)) => Some(at),
+        _ => None,
+    });
     let own = |address| Target {
         listeners: serving::listening(address).unwrap_or_default(),
         ..Target::at(address)
@@ -142,12 +136,12 @@ pub(crate) fn diagnose(
 /// Tells the observers where connections are accepted, and `what` is done with them.
 pub(crate) fn announce(
     watch: &mut Watch,
-    listeners: &[Arc<TcpListener>],
+    listeners: &[Arc<Listener>],
     plan: &ServePlan,
     what: String,
 ) {
     for listener in listeners {
-        if let Ok(at) = listener.local_addr() {
+        if let Ok(at) = listener.endpoint() {
             watch.note(&Note::Listening(at));
         }
     }
@@ -177,7 +171,7 @@ struct Server<'a> {
     closing: Closing,
     ring_slots: u32,
     /// Every worker accepts from all listeners, so that no connection waits for a worker that is full.
-    listeners: Vec<Arc<TcpListener>>,
+    listeners: &'a [Arc<Listener>],
 }
 
 impl Server<'_> {
@@ -185,7 +179,7 @@ impl Server<'_> {
         let mut side = Side::new(self.workers);
         for worker in 0..self.workers {
             let max = share(self.max_connections, worker, self.workers);
-            let role = side.sharing(worker, &self.listeners, max, None);
+            let role = side.sharing(worker, self.listeners, max, None);
             let job = Job {
                 closing: self.closing,
                 ..side.job(worker, role, watch, self.ring_slots)

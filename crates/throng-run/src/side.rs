@@ -3,13 +3,12 @@
 use crate::Failure;
 use crate::watch::Watch;
 use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use throng_core::behaviour::Traffic;
 use throng_core::stats::{AddressCounters, Counters, Tally};
-use throng_engine::{Closing, Job, Outlet, Partners, Role, ServerRole, SocketOptions};
+use throng_engine::{Closing, Job, Listener, Outlet, Partners, Role, ServerRole, SocketOptions};
 
 /// The thread of a worker, and its result.
 pub(crate) type WorkerThread = JoinHandle<io::Result<()>>;
@@ -56,7 +55,7 @@ impl Side {
     pub fn sharing(
         &self,
         worker: u32,
-        listeners: &[Arc<TcpListener>],
+        listeners: &[Arc<Listener>],
         max: u32,
         partners: Option<Partners>,
     ) -> Role {

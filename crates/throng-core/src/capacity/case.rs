@@ -30,7 +30,7 @@ impl<'a> Case<'a> {
         let proxy = question.proxies.is_some();
         let own_server = question.role == Role::Both && question.targets.is_empty();
         let here = question.targets.iter().any(|t| host.has_address(t.ip()));
-        let local = question.role == Role::Client && (here || question.unix);
+        let local = question.unix || question.role == Role::Client && here;
         let workers = question.workers.unwrap_or(host.cores).max(1);
         let asked = question.asked_here().unwrap_or(u64::MAX).max(1);
         let ends_own = match own_server || proxy || question.relays {

@@ -48,7 +48,7 @@ pub struct Question {
     pub connections: Option<u64>,
     /// The targets. A client without targets is assumed to have one on another machine.
     pub targets: Vec<SocketAddr>,
-    /// The targets are Unix sockets: without addresses and ports, and on this machine.
+    /// The targets, or those that are listened on, are Unix sockets: without addresses and ports, and on this machine.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unix: bool,
     /// Source addresses; empty for the kernel's choice (on IPv4 loopback, throng's).
@@ -154,6 +154,7 @@ impl Question {
             engine: scenario.engine,
             workers: scenario.workers,
             listeners: scenario.listen.len() as u32,
+            unix: scenario.is_unix(),
             tls: scenario.tls.is_some(),
             ..Question::of(Role::Server)
         }

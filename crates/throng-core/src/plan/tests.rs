@@ -1,7 +1,7 @@
 use super::*;
 use crate::engine::EngineChoice;
 use crate::host::CgroupMemory;
-use crate::scenario::{ListenAddress, OwnServer, Sending, Target};
+use crate::scenario::{OwnServer, Sending, Target};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
@@ -223,7 +223,7 @@ fn sources_of_the_wrong_family_are_refused() {
 #[test]
 fn a_server_holds_what_was_asked_or_what_fits() {
     let asks = |max_connections, engine| ServeScenario {
-        listen: vec![ListenAddress(([0; 8], 9000).into())],
+        listen: vec![SocketAddr::from(([0; 8], 9000)).into()],
         max_connections,
         engine,
         ..ServeScenario::default()

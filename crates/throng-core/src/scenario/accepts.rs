@@ -1,17 +1,18 @@
 //! What the scenarios of all commands have in common that accept connections until they are stopped.
 
-/// Defines the scenario of such a command: its own fields, each with its default, and those that all of them have.
+/// Defines the scenario of such a command: where it listens, its own fields, each with its default, and those that all of them
+/// have.
 macro_rules! accepts {
     (
         $(#[$doc:meta])*
-        pub struct $Scenario:ident { $($(#[$field_doc:meta])* pub $field:ident: $Type:ty = $default:expr,)* }
+        pub struct $Scenario:ident at $Listen:ident { $($(#[$field_doc:meta])* pub $field:ident: $Type:ty = $default:expr,)* }
     ) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
         pub struct $Scenario {
             /// Where to listen.
-            pub listen: Vec<$crate::scenario::ListenAddress>,
+            pub listen: Vec<$crate::scenario::$Listen>,
             $($(#[$field_doc])* pub $field: $Type,)*
             /// The accept queue's length; `None` for the system's limit (somaxconn).
             #[serde(with = "crate::units::written::Maybe::<crate::scenario::bounds::Connections>")]

@@ -3,8 +3,9 @@
 use super::measured;
 use super::target::Target;
 use super::{
-    Addresses, Connections, LoadScenario, MessageLatency, Objectives, OwnServer, ProxyScenario,
-    RunRate, Search, Sending, ServeScenario, SteadyFrom, TlsClient, Tolerance,
+    Addresses, Connections, ListenPlace, LoadScenario, MessageLatency, Objectives, OwnServer,
+    ProxyScenario, RunRate, Search, Sending, ServeScenario, SocketOptions, SteadyFrom, TlsClient,
+    Tolerance,
 };
 use crate::expect::{Expectation, Needs};
 use crate::human;
@@ -13,6 +14,7 @@ use crate::payload::{Message, Messages};
 use crate::protocol::{Protocol, ProtocolKind, Says, Scheme, ServeMode};
 use crate::storm::Dropping;
 use crate::target::Port;
+use crate::unix_socket::Endpoint;
 use std::time::Duration;
 
 /// The option of a protocol that has exchanges on a connection of its own.
@@ -49,6 +51,14 @@ pub enum Contradiction {
     /// An option of TCP or IP, and Unix sockets.
     #[error("{0} is for TCP/IP: a Unix socket has none of that; leave it out")]
     OfTcp(&'static str),
+    /// Some places to listen on are Unix sockets.
+    #[error("'{0}' and '{1}' are of different kinds: listen on Unix sockets only, or on none")]
+    MixedListeners(String, String),
+    /// An option of listeners that connections inherit, but not those of Unix sockets.
+    #[error(
+        "{0}: connections that a Unix socket accepts do not inherit it; leave it out (sysctl net.core.{1} is for all sockets)"
+    )]
+    NotInherited(&'static str, &'static str),
     /// Targets of different protocols, or some of which speak TLS and others do not.
     #[error(
         "targets '{0}' and '{1}' are of different kinds: all must be plain, {schemes}",
@@ -347,8 +357,7 @@ impl LoadScenario {
             _ => {}
         }
         let (connect, resolve) = (&self.connect, &self.connect.resolve);
-        let options = &self.sockets;
-        let of_tcp = [
+        refuse_of_tcp(&[
             (!connect.source_ip.is_empty(), "--source-ip"),
             (!resolve.connect_to.is_empty(), "--connect-to"),
             (
@@ -359,20 +368,8 @@ impl LoadScenario {
             (connect.tunnel.is_some(), "--tunnel"),
             (connect.fastopen.is_some(), "--fastopen"),
             (connect.proxy_protocol.is_some(), "--proxy-protocol"),
-            (options.nagle, "--nagle"),
-            (options.keepalive.is_some(), "--keepalive"),
-            (options.user_timeout.is_some(), "--user-timeout"),
-            (options.congestion.is_some(), "--congestion"),
-            (options.mark.is_some(), "--mark"),
-            (options.tos.is_some(), "--tos or --dscp"),
-            (options.linger.is_some(), "--linger"),
-            (options.bind_device.is_some(), "--bind-device"),
-            (options.mptcp, "--mptcp"),
-        ];
-        match of_tcp.iter().find(|(given, _)| *given) {
-            Some((_, option)) => Err(Contradiction::OfTcp(option)),
-            None => Ok(()),
-        }
+        ])?;
+        refuse_of_tcp(&of_tcp(&self.sockets))
     }
 
     fn check(&self) -> Result<(), Contradiction> {
@@ -806,6 +803,28 @@ fn check_search(search: &Search) -> Result<(), Contradiction> {
     }
 }
 
+/// The socket options that Unix sockets do not have: whether each was given, and its name.
+fn of_tcp(options: &SocketOptions) -> [(bool, &'static str); 9] {
+    [
+        (options.nagle, "--nagle"),
+        (options.keepalive.is_some(), "--keepalive"),
+        (options.user_timeout.is_some(), "--user-timeout"),
+        (options.congestion.is_some(), "--congestion"),
+        (options.mark.is_some(), "--mark"),
+        (options.tos.is_some(), "--tos or --dscp"),
+        (options.linger.is_some(), "--linger"),
+        (options.bind_device.is_some(), "--bind-device"),
+        (options.mptcp, "--mptcp"),
+    ]
+}
+
+fn refuse_of_tcp(options: &[(bool, &'static str)]) -> Result<(), Contradiction> {
+    match options.iter().find(|(given, _)| *given) {
+        Some((_, option)) => Err(Contradiction::OfTcp(option)),
+        None => Ok(()),
+    }
+}
+
 fn check_alpn<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), Contradiction> {
     match names.find(|name| !(1..=255).contains(&name.len())) {
         Some(name) => Err(Contradiction::AlpnLength(name.len())),
@@ -822,6 +841,7 @@ impl ServeScenario {
         if self.listen.is_empty() {
             return Err(Contradiction::NoListener);
         }
+        self.check_unix_sockets()?;
         check_messages(&self.messages)?;
         match (self.mode.sends(), self.messages.is_empty()) {
             (true, true) => return Err(Contradiction::SaysNothing(self.mode.name())),
@@ -840,6 +860,32 @@ impl ServeScenario {
             return Err(Contradiction::NoHeaders);
         }
         Ok(self)
+    }
+
+    /// Unix sockets have nothing of TCP and IP, and connections do not inherit what they have.
+    fn check_unix_sockets(&self) -> Result<(), Contradiction> {
+        let unix = |at: &&ListenPlace| matches!(at.0, Endpoint::Unix(_));
+        let (mut of_unix, mut others) = (
+            self.listen.iter().filter(unix),
+            self.listen.iter().filter(|at| !unix(at)),
+        );
+        let Some(socket) = of_unix.next() else {
+            return Ok(());
+        };
+        if let Some(other) = others.next() {
+            let [socket, other] = [socket, other].map(|at| at.0.to_string());
+            return Err(Contradiction::MixedListeners(socket, other));
+        }
+        refuse_of_tcp(&[(self.fastopen, "--fastopen")])?;
+        refuse_of_tcp(&of_tcp(&self.sockets))?;
+        let inherited = [
+            (self.sockets.send_buffer, "--sndbuf", "wmem_default"),
+            (self.sockets.receive_buffer, "--rcvbuf", "rmem_default"),
+        ];
+        match inherited.iter().find(|(given, ..)| given.is_some()) {
+            Some((_, option, sysctl)) => Err(Contradiction::NotInherited(option, sysctl)),
+            None => Ok(()),
+        }
     }
 }
 

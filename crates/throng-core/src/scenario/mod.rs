@@ -44,7 +44,7 @@ pub use proxy::ProxyScenario;
 pub use resolve::{Addresses, Family, Resolve};
 pub use serve::ServeScenario;
 pub use sockets::{Keepalive, KernelName, SocketOptions};
-pub use target::{ListenAddress, ListenMode, Listening, OwnServer, Target};
+pub use target::{ListenAddress, ListenMode, ListenPlace, Listening, OwnServer, Target};
 pub use tls::{Pem, TlsClient, TlsServer};
 
 /// What is asked for.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 accepts! {
     /// `throng proxy`: connections to accept, and one to a backend for each.
-    pub struct ProxyScenario {
+    pub struct ProxyScenario at ListenAddress {
         /// Where connections go.
         pub to: Vec<Target> = Vec::new(),
         /// How to choose among backends.

@@ -8,11 +8,13 @@ use crate::protocol::ServeMode;
 use crate::protocol::proxy_protocol::{Headers, Version};
 use crate::protocol::websocket::Subprotocol;
 use crate::units::Rate;
+use crate::unix_socket::Endpoint;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 accepts! {
     /// `throng serve`: connections to accept.
-    pub struct ServeScenario {
+    pub struct ServeScenario at ListenPlace {
         /// What to do with incoming data.
         pub mode: ServeMode = ServeMode::default(),
         /// Messages per second on each connection; `None` for as fast as the kernel accepts them.
@@ -33,6 +35,21 @@ accepts! {
 }
 
 impl ServeScenario {
+    /// The addresses to listen on, without Unix sockets.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.listen.iter().filter_map(|at| match at.0 {
+            Endpoint::Address(address) => Some(address),
+            Endpoint::Unix(_) => None,
+        })
+    }
+
+    /// Whether it listens on Unix sockets.
+    pub fn is_unix(&self) -> bool {
+        self.listen
+            .iter()
+            .any(|at| matches!(at.0, Endpoint::Unix(_)))
+    }
+
     /// The certificate and its key, each with its option.
     pub fn pems_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Pem)> {
         self.tls.iter_mut().flat_map(TlsServer::pems_mut)

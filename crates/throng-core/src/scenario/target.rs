@@ -2,6 +2,7 @@
 
 use crate::address::{self, AddressError};
 use crate::target::{self, Port, Spec};
+use crate::unix_socket::Endpoint;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
@@ -121,5 +122,41 @@ impl From<ListenAddress> for String {
 impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Where a server listens: an address, read as a [`ListenAddress`] is, or a Unix socket, `unix:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "String")]
+pub struct ListenPlace(pub Endpoint);
+
+impl From<SocketAddr> for ListenPlace {
+    fn from(at: SocketAddr) -> ListenPlace {
+        ListenPlace(at.into())
+    }
+}
+
+impl ListenPlace {
+    /// The Unix socket that `text` stands for, if it begins with `unix:`.
+    pub fn unix(text: &str) -> Option<Result<ListenPlace, AddressError>> {
+        let at = text.strip_prefix("unix:")?.parse();
+        Some(at.map(Endpoint::Unix).map(ListenPlace)).map(|at| at.map_err(AddressError::Unix))
+    }
+}
+
+impl TryFrom<Written> for ListenPlace {
+    type Error = AddressError;
+    fn try_from(written: Written) -> Result<ListenPlace, AddressError> {
+        let unix = match &written {
+            Written::Text(text) => ListenPlace::unix(text),
+            Written::Port(_) => None,
+        };
+        unix.unwrap_or_else(|| ListenAddress::try_from(written).map(|at| at.0.into()))
+    }
+}
+
+impl From<ListenPlace> for String {
+    fn from(at: ListenPlace) -> String {
+        at.0.to_string()
     }
 }

@@ -16,7 +16,7 @@ impl<B: Behaviour> Worker<B> {
     pub(super) fn close_all(&mut self) {
         for listener in &self.table.listeners {
             self.poll.remove(listener.as_raw_fd());
-            socket::stop_listening(listener.as_raw_fd());
+            listener.refuse();
         }
         if self.table.closing() == Closing::ShutDown {
             self.await_peers();

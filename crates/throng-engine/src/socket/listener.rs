@@ -8,7 +8,11 @@ use std::io;
 use std::mem::offset_of;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::time::Duration;
+use throng_core::unix_socket::{Endpoint, UnixAddress};
 
 /// Who may connect to a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,16 +66,97 @@ pub fn listen(
     set_options(&own, fd.as_raw_fd())?;
     set_options(&options.list(family), fd.as_raw_fd())?;
     bind(fd.as_raw_fd(), &Address::new(address))?;
-    // SAFETY: no pointers.
-    if unsafe { libc::listen(fd.as_raw_fd(), i32::try_from(backlog).unwrap_or(i32::MAX)) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    start_listening(fd.as_raw_fd(), backlog)?;
     Ok(TcpListener::from(fd))
+}
+
+/// Listens on a Unix socket, with an accept queue of `backlog` connections (the kernel limits it to `net.core.somaxconn`). One
+/// with a path makes a file there, which stays when the listener is closed.
+///
+/// # Errors
+/// As from socket(2), bind(2) and listen(2).
+pub fn listen_unix(at: &UnixAddress, backlog: u32) -> io::Result<UnixListener> {
+    let fd = stream(libc::AF_UNIX, 0)?;
+    bind(fd.as_raw_fd(), &Address::unix(at))?;
+    start_listening(fd.as_raw_fd(), backlog)?;
+    Ok(UnixListener::from(fd))
+}
+
+fn start_listening(fd: RawFd, backlog: u32) -> io::Result<()> {
+    // SAFETY: no pointers.
+    match unsafe { libc::listen(fd, i32::try_from(backlog).unwrap_or(i32::MAX)) } {
+        0.. => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// A socket that accepts connections. It does not block.
+#[derive(Debug)]
+pub enum Listener {
+    /// At an address and a port.
+    Tcp(TcpListener),
+    /// A Unix socket.
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// The kernel does not say, or it is the address of a Unix socket that is no text.
+    pub fn endpoint(&self) -> io::Result<Endpoint> {
+        let address = match self {
+            Listener::Tcp(listener) => return listener.local_addr().map(Endpoint::Address),
+            Listener::Unix(listener) => listener.local_addr()?,
+        };
+        let name = address
+            .as_abstract_name()
+            .and_then(|n| str::from_utf8(n).ok());
+        let path = address.as_pathname().and_then(Path::to_str);
+        let text = name.map(|name| format!("@{name}"));
+        let text = text.or(path.map(String::from)).unwrap_or_default();
+        text.parse().map(Endpoint::Unix).map_err(io::Error::other)
+    }
+
+    /// The number of connections that wait in the accept queue. That of a Unix socket is not told: 1 if there are any.
+    pub fn waiting(&self) -> u32 {
+        match self {
+            Listener::Tcp(listener) => accept_queue(listener.as_raw_fd()),
+            Listener::Unix(listener) => is_readable(listener.as_raw_fd()).into(),
+        }
+    }
+
+    /// Refuses connections from now on, whoever has the listener open. Those in the accept queue are reset.
+    pub fn refuse(&self) {
+        // SAFETY: no pointers. It fails only for a listener that another worker has stopped already.
+        unsafe { libc::shutdown(self.as_raw_fd(), libc::SHUT_RD) };
+    }
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Listener {
+        Listener::Tcp(listener)
+    }
+}
+
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Listener {
+        Listener::Unix(listener)
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Listener::Tcp(listener) => listener.as_raw_fd(),
+            Listener::Unix(listener) => listener.as_raw_fd(),
+        }
+    }
 }
 
 /// The number of connections in a listener's accept queue. For a listener, TCP_INFO reports it as
 /// `tcpi_unacked`.
-pub(crate) fn accept_queue(listener: RawFd) -> u32 {
+fn accept_queue(listener: RawFd) -> u32 {
     const UNACKED: usize = offset_of!(tcp_info, tcpi_unacked) / size_of::<u32>();
     let mut info = [0u32; UNACKED + 1];
     let mut len = size_of_val(&info) as u32;
@@ -88,19 +173,13 @@ pub(crate) fn accept_queue(listener: RawFd) -> u32 {
     if done < 0 { 0 } else { info[UNACKED] }
 }
 
-/// The number of connections that wait in a listener's accept queue.
-pub fn waiting_in(listener: &TcpListener) -> u32 {
-    accept_queue(listener.as_raw_fd())
-}
-
-/// Makes a listener refuse connections from now on, whoever has it open. Connections in its accept queue are reset.
-pub fn refuse(listener: &TcpListener) {
-    stop_listening(listener.as_raw_fd());
-}
-
-/// Makes a listener refuse connections from now on, in every process that has it open. Connections in
-/// its accept queue are reset.
-pub(crate) fn stop_listening(listener: RawFd) {
-    // SAFETY: no pointers. It fails only for a listener that another worker has stopped already.
-    unsafe { libc::shutdown(listener, libc::SHUT_RD) };
+/// Whether a descriptor has something to read, or a listener a connection.
+fn is_readable(fd: RawFd) -> bool {
+    let mut looked = libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one pollfd, alive during the call.
+    unsafe { libc::poll(&raw mut looked, 1, 0) > 0 }
 }

@@ -7,10 +7,9 @@ use super::places::Places;
 use super::room::Room;
 use crate::control::{Clock, Control, DropOrder, Order, Orders, Outlet};
 use crate::job::{Closing, Job, Role, ServerRole};
-use crate::socket::Making;
+use crate::socket::{Listener, Making};
 use crate::waiting::Waiting;
 use std::collections::{HashMap, VecDeque};
-use std::net::TcpListener;
 use std::sync::Arc;
 use throng_core::behaviour::{At, Behaviour, Reads, Traffic};
 use throng_core::stats::{Counters, Durations, Measured};
@@ -22,14 +21,14 @@ pub(crate) struct Table<B: Behaviour> {
     pub counters: Arc<Counters>,
     pub clock: Clock,
     pub wheel: Wheel,
-    pub listeners: Vec<Arc<TcpListener>>,
+    pub listeners: Vec<Arc<Listener>>,
     pub(super) control: Arc<Control>,
     pub(super) orders: Orders,
     pub(super) traffic: Traffic,
     pub(super) opener: Option<Opener>,
     /// What waits until their connections are established, of those that send before.
     pub(super) early: HashMap<u32, Early>,
-    /// Client: whether connections go to Unix sockets.
+    /// Whether connections are those of Unix sockets.
     pub(super) unix: bool,
     /// Client: connections that wait for room in the queue of a Unix socket.
     pub(super) room: Room,
@@ -128,6 +127,7 @@ impl<B: Behaviour> Table<B> {
                 partners,
             }) => {
                 let ends = if B::PAIRS { 2 } else { 1 };
+                table.unix = listeners.iter().any(|l| matches!(**l, Listener::Unix(_)));
                 (table.listeners, table.max, table.others) = (listeners, ends * max, others);
                 table.places = Places::new(max);
                 let asks_who = table.behaviour.asks_who();

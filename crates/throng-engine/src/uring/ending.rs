@@ -5,9 +5,7 @@ use super::op::{self, Op, Tag};
 use super::worker::{RECEIVING, Worker};
 use crate::closing::{AWAIT_PEERS, CLOSE_PATIENCE};
 use crate::job::Closing;
-use crate::socket;
 use crate::table::State;
-use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 use throng_core::behaviour::Behaviour;
 
@@ -20,7 +18,7 @@ impl<B: Behaviour> Worker<B> {
         let now = self.table.clock.now();
         for listener in &self.table.listeners {
             // The accept that waits there would keep the port until the kernel has closed the ring.
-            socket::stop_listening(listener.as_raw_fd());
+            listener.refuse();
         }
         match self.table.closing() {
             Closing::ShutDown => {

@@ -3,7 +3,7 @@
 use super::op::{self, Op, Tag};
 use super::ring::Ring;
 use super::worker::Worker;
-use crate::socket::{self, Address, Making, PORT_LATER, fail_cause};
+use crate::socket::{Address, Making, PORT_LATER, fail_cause};
 use crate::table::State;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
@@ -161,7 +161,7 @@ impl<B: Behaviour> Worker<B> {
                 continue;
             }
             let listener = self.table.listeners[at].as_raw_fd();
-            let queued = socket::accept_queue(listener);
+            let queued = self.queued(at);
             if queued == 0 && self.listens[at].trying == 0 {
                 self.rings[0].push(op::queue(listener, Tag::new(Op::Queue, 0, 0, at as u16)));
                 self.listens[at].waiting = true;
@@ -192,13 +192,29 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
+    /// The number of connections that wait at a listener. At a Unix socket it is a guess: one that was lately right, and more by
+    /// and by.
+    fn queued(&self, at: usize) -> u32 {
+        let waiting = self.table.listeners[at].waiting();
+        match self.table.is_unix() {
+            true => waiting * (1 + self.listens[at].more) * self.table.siblings(),
+            false => waiting,
+        }
+    }
+
     /// Whether there are listeners, and room for another connection.
     pub(super) fn may_accept(&self) -> bool {
         !self.listens.is_empty() && !self.table.stopped_opening() && self.table.has_place()
     }
 
     pub(super) fn accept_ended(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
-        self.listens[usize::from(tag.extra)].trying -= 1;
+        let listen = &mut self.listens[usize::from(tag.extra)];
+        listen.trying -= 1;
+        // It stays where it is while one accept in three finds nothing.
+        listen.more = match res {
+            0.. => (listen.more + 1).min(ACCEPTS - 1),
+            _ => listen.more.saturating_sub(2),
+        };
         if res < 0 {
             self.table.give_place(index);
             match -res {

@@ -69,6 +69,8 @@ pub(super) struct Listen {
     pub waiting: bool,
     /// The number of accepts under way.
     pub trying: u32,
+    /// A Unix socket: how many more than one are worth a try once a connection waits.
+    pub more: u32,
 }
 
 pub(super) struct Worker<B: Behaviour> {

@@ -223,7 +223,7 @@ impl Behaviour for Sips {
 fn a_behaviour_that_asks_reads_no_more_than_it_asked_for(engine: Engine) {
     let sips = Arc::new(Mutex::new(Vec::new()));
     let mut setup = Serve::on(engine);
-    setup.listeners = vec![peer::listener_with("127.0.0.1:0", 10, Some(NARROW))];
+    setup.listeners = vec![peer::listener_with("127.0.0.1:0", 10, Some(NARROW)).into()];
     let side = setup.with(|| Sips {
         most: Arc::clone(&sips),
     });

@@ -303,7 +303,8 @@ fn both_sides_of_one_process_close_whoever_resets(engine: Engine) {
         let mut setup = Serve::on(engine);
         setup.listeners = vec![
             throng_engine::listen(any, 4096, Reach::OwnProcess, &SocketOptions::default())
-                .expect("a listener"),
+                .expect("a listener")
+                .into(),
         ];
         setup.closing = serving;
         let server = setup.with(|| Echo);

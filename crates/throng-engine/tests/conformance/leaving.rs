@@ -117,7 +117,7 @@ fn a_peer_that_had_left_before_it_was_accepted_is_counted(engine: Engine) {
         B::Conn: std::marker::Send,
     {
         let setup = Serve::on(engine);
-        let address = setup.listeners[0].local_addr().expect("bound");
+        let address = setup.addresses()[0];
         for _ in 0..100 {
             let mut peer = peer::connect(address);
             peer.write_all(&[b'x'; 100]).expect("sent");

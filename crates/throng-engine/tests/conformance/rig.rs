@@ -1,7 +1,7 @@
 //! One side of connections under test: its workers, its orders, its counters.
 
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -16,10 +16,10 @@ use throng_core::shard::Shard;
 use throng_core::stats::{Counters, Measured, Tally};
 use throng_core::time::Time;
 use throng_core::units::Rate;
-use throng_core::unix_socket::UnixAddress;
+use throng_core::unix_socket::{Endpoint, UnixAddress};
 use throng_engine::{
-    ClientRole, Clock, Closing, Control, Job, Order, Outlet, Partners, Reach, Role, ServerRole,
-    SocketOptions, spawn,
+    ClientRole, Clock, Closing, Control, Job, Listener, Order, Outlet, Partners, Reach, Role,
+    ServerRole, SocketOptions, spawn,
 };
 
 /// When a test that waits has failed.
@@ -242,7 +242,7 @@ pub struct Serve {
     /// Connections at once on each worker.
     pub max: u32,
     pub ring_slots: u32,
-    pub listeners: Vec<TcpListener>,
+    pub listeners: Vec<Listener>,
     pub control: Option<Arc<Control>>,
     pub closing: Closing,
     /// Where partners of connections are opened.
@@ -255,12 +255,22 @@ impl Serve {
         Serve::at(engine, &["127.0.0.1:0"])
     }
 
+    /// One worker on a Unix socket.
+    pub fn on_unix(engine: Engine, socket: &UnixAddress) -> Serve {
+        let listener = throng_engine::listen_unix(socket, 4096).expect("a listener");
+        Serve {
+            listeners: vec![listener.into()],
+            ..Serve::at(engine, &[])
+        }
+    }
+
     /// One worker on these addresses.
     pub fn at(engine: Engine, addresses: &[&str]) -> Serve {
-        let listen = |at: &&str| {
+        let listen = |at: &&str| -> Listener {
             let at = at.parse().expect("an address");
             throng_engine::listen(at, 4096, Reach::Address, &SocketOptions::default())
                 .expect("a listener")
+                .into()
         };
         Serve {
             engine,
@@ -274,6 +284,18 @@ impl Serve {
         }
     }
 
+    /// Where it will listen, without Unix sockets.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let places = self.listeners.iter();
+        let places = places.map(|l| l.endpoint().expect("a bound listener"));
+        places
+            .filter_map(|place| match place {
+                Endpoint::Address(at) => Some(at),
+                Endpoint::Unix(_) => None,
+            })
+            .collect()
+    }
+
     /// Starts the workers, each with a behaviour from `behaviour`.
     pub fn with<B>(self, behaviour: impl Fn() -> B) -> Side
     where
@@ -281,11 +303,7 @@ impl Serve {
         B::Conn: Send,
     {
         let mut side = Side::new(self.workers, self.control);
-        side.addresses = self
-            .listeners
-            .iter()
-            .map(|l| l.local_addr().expect("a bound listener"))
-            .collect();
+        side.addresses = self.addresses();
         let listeners: Vec<_> = self.listeners.into_iter().map(Arc::new).collect();
         for worker in 0..self.workers as usize {
             let others = (0..side.counters.len()).filter(|at| *at != worker);

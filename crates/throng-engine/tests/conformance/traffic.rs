@@ -38,7 +38,7 @@ const NARROW: usize = 64 * 1024;
 /// A server whose accepted sockets have narrow buffers.
 fn narrow_server(engine: Engine) -> Serve {
     let mut setup = Serve::on(engine);
-    setup.listeners = vec![peer::listener_with("127.0.0.1:0", 100, Some(NARROW))];
+    setup.listeners = vec![peer::listener_with("127.0.0.1:0", 100, Some(NARROW)).into()];
     setup
 }
 
@@ -203,7 +203,7 @@ fn a_message_is_sent_whole_through_the_smallest_buffers(engine: Engine) {
     let sent = Arc::new(Mutex::new(Vec::new()));
     let mut setup = Serve::on(engine);
     // The kernel makes that its least, 2304 or 4608 bytes.
-    setup.listeners = vec![peer::listener_with("127.0.0.1:0", 100, Some(1))];
+    setup.listeners = vec![peer::listener_with("127.0.0.1:0", 100, Some(1)).into()];
     let side = setup.with(|| {
         let sent = Arc::clone(&sent);
         script(

@@ -1,6 +1,6 @@
-//! Connections to Unix sockets.
+//! Connections to Unix sockets, and from them.
 
-use crate::rig::{Connect, DEADLINE, Side};
+use crate::rig::{Connect, DEADLINE, Serve, Side};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -18,6 +18,8 @@ on_each_engine![
     a_full_queue_is_waited_for,
     a_queue_that_stays_full_is_given_up_in_time,
     a_unix_socket_on_which_nobody_listens_refuses,
+    a_server_accepts_on_unix_sockets_all_that_come_at_once,
+    a_server_that_closes_refuses_further_connections_to_its_unix_socket,
 ];
 
 /// A name that no other socket has.
@@ -179,4 +181,58 @@ fn a_unix_socket_on_which_nobody_listens_refuses(engine: Engine) {
         closes(client, 0);
     }
     std::fs::remove_file(left).expect("removed");
+}
+
+fn a_server_accepts_on_unix_sockets_all_that_come_at_once(engine: Engine) {
+    let address: UnixAddress = format!("@{}", name()).parse().expect("a name");
+    let mut setup = Serve::on_unix(engine, &address);
+    (setup.workers, setup.max) = (2, 500);
+    let server = setup.with(|| Echo);
+    let mut peers: Vec<UnixStream> = (0..600).map(|_| connected(&address)).collect();
+    server.wait("all are accepted", |t| t.open() == 600);
+    for peer in &mut peers {
+        round_trip(peer, b"hello");
+    }
+    // One at a time, with time to rest in between.
+    for n in 601..620 {
+        let mut peer = connected(&address);
+        round_trip(&mut peer, &[7; 30_000]);
+        drop(peer);
+        server.wait("it has come and gone", |t| {
+            t.accepted == n && t.open() == 600
+        });
+    }
+    drop(peers);
+    server.wait("all are gone", |t| t.closed(Closed::ByPeer) == 619);
+    server.close();
+}
+
+/// A connection that throng accepts.
+fn connected(address: &UnixAddress) -> UnixStream {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+    let name = address.name().expect("a name");
+    let address = SockAddr::unix(format!("\0{name}")).expect("an address");
+    socket.connect(&address).expect("connected");
+    let stream = UnixStream::from(socket);
+    stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    stream
+}
+
+fn a_server_that_closes_refuses_further_connections_to_its_unix_socket(engine: Engine) {
+    let address: UnixAddress = format!("@{}", name()).parse().expect("a name");
+    let server = Serve::on_unix(engine, &address).with(|| Echo);
+    let mut peer = connected(&address);
+    round_trip(&mut peer, b"hello");
+    // It waits for the peer to close as well.
+    let end = std::thread::spawn(move || peer.read(&mut [0]).expect("an end"));
+    let (tally, _) = server.close();
+    assert_eq!((tally.accepted, tally.closed_in_all()), (1, 1), "{tally:?}");
+    assert_eq!(end.join().expect("no panic"), 0);
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+    let at = format!("\0{}", address.name().expect("a name"));
+    let refused = socket.connect(&SockAddr::unix(at).expect("an address"));
+    assert_eq!(
+        refused.expect_err("closed").kind(),
+        ErrorKind::ConnectionRefused
+    );
 }

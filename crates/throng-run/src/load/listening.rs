@@ -6,12 +6,12 @@ use crate::listener;
 use crate::side::{Side, WorkerThread};
 use crate::sockets;
 use crate::watch::Watch;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use throng_core::behaviour::Traffic;
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
-use throng_engine::{Closing, Job, Reach, Work};
+use throng_core::unix_socket::Endpoint;
+use throng_engine::{Closing, Job, Listener, Reach, Work};
 
 /// The most accepted connections on one worker. Memory and the kernel's limits bind earlier.
 const MOST: u32 = 1 << 22;
@@ -19,7 +19,7 @@ const MOST: u32 = 1 << 22;
 /// Listeners, and the workers that accept from them.
 pub(crate) struct Listeners {
     pub side: Side,
-    all: Vec<Arc<TcpListener>>,
+    all: Vec<Arc<Listener>>,
     closing: Closing,
 }
 
@@ -37,7 +37,8 @@ impl Listeners {
         let all = asked
             .on
             .iter()
-            .map(|at| listener::open(at.0, backlog, Reach::Address, &options).map(Arc::new))
+            .map(|at| listener::open(at.0, backlog, Reach::Address, &options))
+            .map(|opened| opened.map(|l| Arc::new(l.into())))
             .collect::<Result<_, _>>()?;
         Ok(Some(Listeners {
             side: Side::new(plan.workers),
@@ -46,10 +47,10 @@ impl Listeners {
         }))
     }
 
-    /// The addresses that they listen on.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        let addresses = self.all.iter().map(|l| l.local_addr());
-        addresses.filter_map(Result::ok).collect()
+    /// Where they listen.
+    pub fn places(&self) -> Vec<Endpoint> {
+        let places = self.all.iter().map(|l| l.endpoint());
+        places.filter_map(Result::ok).collect()
     }
 
     /// Starts workers that only accept.

@@ -116,7 +116,7 @@ pub fn load(
         false => Traffic::On,
     };
     if let Some(listeners) = &mut listeners {
-        for at in listeners.addresses() {
+        for at in listeners.places() {
             watch.note(&Note::Listening(at));
         }
     }

@@ -8,18 +8,19 @@ use crate::listener;
 use crate::side::{Side, WorkerThread};
 use crate::sockets;
 use crate::watch::Watch;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::{self, LoadScenario};
 use throng_core::stats::Counters;
-use throng_engine::{Closing, Job, Reach, Role, ServerRole, SocketOptions, Work};
+use throng_core::unix_socket::Endpoint;
+use throng_engine::{Closing, Job, Listener, Reach, Role, ServerRole, SocketOptions, Work};
 
 /// What the workers of the server need.
 pub(crate) struct OwnServer {
     pub side: Side,
     mode: scenario::OwnServer,
-    listeners: Vec<Arc<TcpListener>>,
+    listeners: Vec<Arc<Listener>>,
     backlog: u32,
     max_connections: u32,
 }
@@ -44,9 +45,9 @@ impl OwnServer {
             fastopen,
             ..sockets::to_listen(&scenario.sockets)
         };
-        let open = || listener::open(any, backlog, Reach::OwnProcess, &options).map(Arc::new);
+        let open = || listener::open(any, backlog, Reach::OwnProcess, &options);
         let listeners = (0..plan.workers)
-            .map(|_| open())
+            .map(|_| open().map(|l| Arc::new(l.into())))
             .collect::<Result<_, _>>()?;
         // Connections that are closed and reopened may overlap for a moment.
         let asked = scenario.connections.most();
@@ -62,12 +63,14 @@ impl OwnServer {
 
     /// The port that client worker `worker` connects to.
     pub fn port(&self, worker: u32) -> Result<u16, Failure> {
-        match self.listeners[worker as usize].local_addr() {
-            Ok(at) => Ok(at.port()),
-            Err(e) => Err(Failure::fault(format!(
-                "can't read the server's own port: {e}"
-            ))),
-        }
+        let why = match self.listeners[worker as usize].endpoint() {
+            Ok(Endpoint::Address(at)) => return Ok(at.port()),
+            Ok(Endpoint::Unix(_)) => "it has none".to_owned(),
+            Err(e) => e.to_string(),
+        };
+        Err(Failure::fault(format!(
+            "can't read the server's own port: {why}"
+        )))
     }
 
     /// The admission that keeps client worker `worker`, with the counters `client`, from overflowing its accept queue.

@@ -9,7 +9,7 @@ use throng_core::scenario::ServeScenario;
 /// The scenario that `args` ask for.
 pub(crate) fn scenario(args: &ServeArgs) -> Result<ServeScenario, Failure> {
     let scenario = ServeScenario {
-        listen: target::listen_on(&args.listen)?,
+        listen: target::serve_on(&args.listen)?,
         mode: args.mode,
         backlog: args.backlog,
         max_connections: args.max_connections,

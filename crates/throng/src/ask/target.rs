@@ -8,7 +8,8 @@ use std::time::Duration;
 use throng_core::address::{self, AddressError};
 use throng_core::observer::Note;
 use throng_core::scenario::{
-    Addresses, Connect, Family, HostAddress, ListenAddress, LoadScenario, Resolve, Target,
+    Addresses, Connect, Family, HostAddress, ListenAddress, ListenPlace, LoadScenario, Resolve,
+    Target,
 };
 use throng_core::target::{self, Port, Spec};
 use throng_host::{names, services, unix_sockets};
@@ -268,6 +269,18 @@ pub(crate) fn listen_on(places: &[String]) -> Result<Vec<ListenAddress>, Failure
         .map(|at| listen(at))
         .collect::<Result<_, _>>()?;
     Ok(all.into_iter().flatten().collect())
+}
+
+/// Where a server listens, in the order given: the same, or Unix sockets.
+pub(crate) fn serve_on(places: &[String]) -> Result<Vec<ListenPlace>, Failure> {
+    let mut all = Vec::new();
+    for text in places {
+        match ListenPlace::unix(text) {
+            Some(place) => all.push(place.map_err(|e| Failure::usage(e.to_string()))?),
+            None => all.extend(listen(text)?.into_iter().map(|at| at.0.into())),
+        }
+    }
+    Ok(all)
 }
 
 /// `PORT`, or `HOST:PORT` with a name, which means all its addresses that this machine has, or an

@@ -27,6 +27,8 @@ Examples:
       Speak WebSocket, and send each message back.
   throng serve --mode mqtt 1883
       Speak MQTT, and acknowledge everything.
+  throng serve --mode http unix:/run/app.sock
+      Serve HTTP on a Unix socket, whose file is removed at the end.
   throng serve --proxy-protocol --proxy-source 198.18.0.0/15 9000
       Check that a proxy in front passes on who its clients are.
   throng serve --duration 60s --output json 9000 127.0.0.1:9001
@@ -36,8 +38,9 @@ Examples:
 #[derive(Args)]
 #[command(after_help = super::common::after_help_of_run(EXAMPLES))]
 pub(crate) struct ServeArgs {
-    /// Addresses to listen on: PORT, HOST:PORT or [ADDR6]:PORT; a port alone means IPv6 and IPv4
-    #[arg(value_name = "[HOST:]PORT", required = true)]
+    /// Addresses to listen on: PORT, HOST:PORT or [ADDR6]:PORT; a port alone means IPv6 and IPv4. Or Unix sockets: unix:PATH, or
+    /// unix:@NAME for one without a file
+    #[arg(value_name = "[HOST:]PORT|unix:PATH", required = true)]
     pub listen: Vec<String>,
 
     /// What to do with incoming data

@@ -47,5 +47,6 @@ mod target_server;
 mod tcpkali;
 mod tui;
 mod tune;
+mod unix;
 mod watch;
 mod web;

@@ -202,6 +202,11 @@ fn what_is_wrong_is_reported_with_its_place_and_what_would_be_right() {
             &[],
             "a.toml: --mode chargen needs a message to send: add -m or -f",
         ),
+        (
+            "version = 1\n[serve]\nlisten = ['unix:/a', 9000]",
+            &[],
+            "a.toml: 'unix:/a' and '[::]:9000' are of different kinds: listen on Unix sockets only, or on none",
+        ),
     ] {
         assert_eq!(read_set(text, sets).unwrap_err(), error, "{text}");
     }
@@ -224,6 +229,7 @@ fn a_file_says_no_more_than_it_must() {
         "version = 1\n\n[load]\ntargets = [\"a.example:9\"]\n\n[load.tls]\ncacert = '''\n-----BEGIN \
          CERTIFICATE-----\nx\n'''\n",
         "version = 1\n\n[serve]\nlisten = [\"[::]:9000\"]\nmode = \"ws-sink\"\n\n[serve.tls]\n",
+        "version = 1\n\n[serve]\nlisten = [\"unix:/run/a.sock\", \"unix:@a\"]\n",
     ] {
         assert_eq!(written(text), text);
     }

@@ -20,6 +20,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
@@ -647,8 +648,10 @@ fn any_serve() -> BoxedStrategy<Scenario> {
     );
     let limits = (option::of(1..9_999_999u32), option::of(1..9_999_999u32));
     let sends = (messages(3), option::of(rate()));
+    let place = (any::<[u8; 4]>(), any::<u16>());
+    let place = place.prop_map(|at| ListenPlace::from(SocketAddr::from(at)));
     (
-        vec((any::<[u8; 4]>(), any::<u16>()), 1..3),
+        vec(place, 1..3),
         mode,
         limits,
         run(),
@@ -673,10 +676,7 @@ fn any_serve() -> BoxedStrategy<Scenario> {
                 let (_, duration, workers, engine, force) = run;
                 let sends = mode == ServeMode::Chargen;
                 Scenario::Serve(Box::new(ServeScenario {
-                    listen: listen
-                        .into_iter()
-                        .map(|at| ListenAddress(at.into()))
-                        .collect(),
+                    listen,
                     mode,
                     backlog,
                     max_connections,
