@@ -42,8 +42,16 @@ impl Standing {
     /// refused one way or another.
     pub fn is_hopeless(&self, now: &Tally, asked: u64) -> bool {
         let failed = now.failed_in_all() - now.failed(FailCause::TimedOut);
-        let refused = failed + now.closed_in_all() - now.closed(Closed::ByUs);
-        !self.found && now.bytes_received == 0 && refused >= asked.saturating_mul(ENOUGH)
+        let closed = now.closed_in_all();
+        let (refused, silent) = match now.ready {
+            // Whoever closed them, and whatever was received: it was about a handshake that failed (TLS, WebSocket, a tunnel).
+            0 => (failed + closed, true),
+            _ => {
+                let by_peers = closed - now.closed(Closed::ByUs);
+                (failed + by_peers, now.bytes_received == 0)
+            }
+        };
+        !self.found && silent && refused >= asked.saturating_mul(ENOUGH)
     }
 }
 
@@ -56,6 +64,7 @@ mod tests {
     fn counts(established: u64, refused: u32, closed: u64) -> Tally {
         let counters = Counters::default();
         counters.established.add(established);
+        counters.ready.add(established);
         (0..refused).for_each(|_| counters.failed(FailCause::Refused));
         counters.closed(Closed::ByPeer, closed);
         counters.read()
@@ -91,5 +100,19 @@ mod tests {
         let mut answered = counts(30, 0, 30);
         answered.bytes_received = 1;
         assert!(!seen(&[answered]).is_hopeless(&answered, 10));
+        // This side gave up on each: their certificate is not trusted.
+        let counters = Counters::default();
+        counters.established.add(30);
+        counters.bytes_received.add(30 * 1500);
+        counters.closed(Closed::ByUs, 29);
+        let less = counters.read();
+        assert!(!seen(&[less]).is_hopeless(&less, 10));
+        counters.closed(Closed::ByUs, 1);
+        let all = counters.read();
+        assert!(seen(&[all]).is_hopeless(&all, 10));
+        // One of them was fit for use, and what came counts.
+        counters.ready.add(1);
+        let one = counters.read();
+        assert!(!seen(&[one]).is_hopeless(&one, 10));
     }
 }

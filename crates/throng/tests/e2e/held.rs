@@ -283,6 +283,23 @@ fn a_refused_upgrade_is_told_with_its_status() {
 }
 
 #[test]
+fn a_handshake_that_fails_for_everyone_ends_the_run_early() {
+    let net = Net::own();
+    let _server = serve(&net, "9000 --mode http");
+    for args in [
+        // It speaks no TLS, no WebSocket, and is no proxy; and says so.
+        "http --output json -n 100 -c 5 https://127.0.0.1:9000/",
+        "load --output json -c 5 ws://127.0.0.1:9000/",
+        "load --output json -c 5 --tunnel 127.0.0.1:9000 127.0.0.1:9001",
+    ] {
+        // Without what is known of handshakes, it would wait for as long as an attempt may take.
+        let ran = run(&net, &format!("{args} --connect-timeout 2m"));
+        ran.fell_short();
+        assert!(ran.took < Duration::from_secs(60), "{ran}");
+    }
+}
+
+#[test]
 fn a_websocket_that_said_it_would_close_is_not_held() {
     for engine in ENGINES {
         let net = Net::own();
