@@ -186,6 +186,12 @@ pub enum Contradiction {
         hold = human::duration(*.1)
     )]
     DropsTooLate(Dropping, Duration),
+    /// Connections to drop after the run.
+    #[error(
+        "--drop {0} comes after the run, which takes {run} at most: drop earlier, or let it take longer",
+        run = human::duration(*.1)
+    )]
+    DropsAfterRun(Dropping, Duration),
     /// Exchanges on each connection, where something else says when it is closed, or how messages go.
     #[error(
         "--exchanges-per-connection closes connections and opens others, each message waits for its answer, and -c is how many are under way: leave out {0}"
@@ -571,10 +577,13 @@ impl LoadScenario {
             Some(RunRate::Stdin) => None,
             Some(RunRate::Constant(_)) | None => self.hold.length(),
         };
-        let late = |drop: &&Dropping| hold.is_some_and(|hold| drop.after >= hold);
-        match (drops.iter().find(late), hold) {
-            (Some(drop), Some(hold)) => Err(Contradiction::DropsTooLate(*drop, hold)),
-            _ => Ok(()),
+        let late = |end: Duration| drops.iter().find(|drop| drop.after >= end);
+        if let Some((hold, drop)) = hold.and_then(|hold| Some((hold, late(hold)?))) {
+            return Err(Contradiction::DropsTooLate(*drop, hold));
+        }
+        match self.duration.and_then(|run| Some((run, late(run)?))) {
+            Some((run, drop)) => Err(Contradiction::DropsAfterRun(*drop, run)),
+            None => Ok(()),
         }
     }
 

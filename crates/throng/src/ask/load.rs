@@ -1,5 +1,6 @@
 //! The scenario of a `throng load`: builds each part from its arguments, then refuses options that have no effect.
 
+use super::losses;
 use super::route;
 use super::sockets;
 use super::target;
@@ -51,7 +52,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
         engine: args.engine.into(),
         force: args.force,
         seed: args.seed,
-        drain: args.drain,
+        drain: args.losses.drain,
         connect: connect(args, hold)?,
         protocol: protocol(args, kind.unwrap_or_default())?,
         messages,
@@ -157,7 +158,7 @@ fn connect(args: &LoadArgs, hold: Hold) -> Result<Connect, Failure> {
         false => Connect::default(),
         true => tcpkali_connects(args, hold),
     };
-    Ok(Connect {
+    let connect = Connect {
         rate: match args.connect_rate {
             Some(ConnectRate::PerSecond(rate)) => Some(rate),
             Some(ConnectRate::Max(most)) => most,
@@ -173,15 +174,13 @@ fn connect(args: &LoadArgs, hold: Hold) -> Result<Connect, Failure> {
         proxy_source: args.route.proxy_source.clone(),
         tunnel: route::tunnel(args.route.tunnel.as_deref())?,
         tunnel_auth: args.route.tunnel_auth.clone(),
-        reconnect: !args.no_reconnect,
-        reconnect_policy: args.reconnect_policy.unwrap_or(default.reconnect_policy),
-        drop: args.drop.clone(),
         find_window: args.find_window,
         lifetime: args.channel_lifetime,
         exchanges_per_connection: args.exchanges_per_connection,
         await_close: args.await_close,
         ..default
-    })
+    };
+    Ok(losses::applied(&args.losses, connect))
 }
 
 /// tcpkali's defaults for connecting: 100 per second, and all must be established within `-T`. tcpkali gives up if that

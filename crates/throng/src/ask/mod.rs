@@ -5,6 +5,7 @@
 mod command_lines;
 pub(crate) mod file;
 pub(crate) mod load;
+pub(crate) mod losses;
 pub(crate) mod report;
 pub(crate) mod route;
 pub(crate) mod serve;

@@ -3,6 +3,7 @@
 use super::common::{
     CONNECTIONS, EngineArg, LATENCY, LISTENING, MESSAGES, Mode, PACE, RUN, TLS, workers,
 };
+use super::losses::LossArgs;
 use super::messages::MessageArgs;
 use super::output::{LatencyOutputArgs, OutputArgs};
 use super::protocol::ProtocolArgs;
@@ -16,12 +17,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 use throng_core::address::SourceRange;
 use throng_core::expect::{Expectation, described};
-use throng_core::pacing::ReconnectPolicy;
 use throng_core::protocol::Protocol;
 use throng_core::scenario::{
     Arrivals, ConnectRate, Connections, FastOpen, Hold, ListenMode, MessageRate, Tolerance, bounds,
 };
-use throng_core::storm::Dropping;
 use throng_core::units::{self, Bandwidth, Rate};
 
 const EXAMPLES: &str = "\
@@ -112,26 +111,8 @@ pub(crate) struct LoadArgs {
     #[command(flatten)]
     pub route: RouteArgs,
 
-    /// Do not reopen connections that failed or closed
-    #[arg(long, help_heading = CONNECTIONS)]
-    pub no_reconnect: bool,
-
-    /// Wait before a connection that failed or closed is opened again: immediate, fixed:T,
-    /// exponential:FROM..TO[:full-jitter] or window:W [default: exponential:400ms..3s:full-jitter]
-    ///
-    /// fixed:1s waits a second each time. exponential:200ms..10s doubles the wait until the connection is established and
-    /// stands for a second; with :full-jitter each wait is drawn from all up to that. window:30s draws each wait from all
-    /// up to 30 seconds.
-    #[arg(long, value_name = "POLICY", conflicts_with = "no_reconnect", help_heading = CONNECTIONS)]
-    pub reconnect_policy: Option<ReconnectPolicy>,
-
-    /// Drop a share of the connections, this long after the hold began: a percentage or all, such as 10%@30s or all@1m;
-    /// with :reset, reset them instead of closing them; repeatable
-    ///
-    /// They come back as --reconnect-policy says, as independent clients do: the server's accept queue is not spared. The
-    /// summary tells when 50, 90, 99 and 100 % were back, and the run has fallen short if not all are at the end of the hold.
-    #[arg(long, value_name = "SHARE@T", conflicts_with = "no_reconnect", help_heading = CONNECTIONS)]
-    pub drop: Vec<Dropping>,
+    #[command(flatten)]
+    pub losses: LossArgs,
 
     /// Look for the smallest window over which connections have to come back after a storm so that the server takes all without
     /// a drop, instead of holding them
@@ -144,14 +125,6 @@ pub(crate) struct LoadArgs {
         help_heading = CONNECTIONS
     )]
     pub find_window: bool,
-
-    /// Expect the server to be drained during the hold (reloaded, restarted, taken out of a balancer): it may close
-    /// connections between messages, and the run falls short if it breaks any
-    ///
-    /// The summary counts how connections ended: moved (closed with no message under way), cut, reset, timed out, given up or
-    /// stuck, and messages that were lost.
-    #[arg(long, help_heading = CONNECTIONS)]
-    pub drain: bool,
 
     /// Close each connection this long after it was established [default: never]
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = units::duration, help_heading = CONNECTIONS)]

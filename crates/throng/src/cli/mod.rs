@@ -8,6 +8,7 @@
 mod common;
 pub(crate) mod guess;
 mod load;
+mod losses;
 mod messages;
 mod output;
 mod protocol;
@@ -25,6 +26,7 @@ pub(crate) use common::{
     STATSD, UNITS, after_help_of_run, planned, workers,
 };
 pub(crate) use load::{ArrivalsArg, LoadArgs};
+pub(crate) use losses::LossArgs;
 pub(crate) use messages::{EXPRESSIONS, MessageArgs, MessageSource, When};
 pub(crate) use output::{Common, DETAILS, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm};
 pub(crate) use protocol::{HttpOptions, ProtocolArgs};

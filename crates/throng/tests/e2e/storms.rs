@@ -1,7 +1,7 @@
 //! Storms: connections that are lost together come back, and the summary tells how: docs/storms.md.
 
 use crate::common::net::Net;
-use crate::common::{load, serve, start_load, stop_serving};
+use crate::common::{PATIENCE, load, run, serve, start, start_load, stop_serving};
 use rustix::process::Signal;
 use std::time::Duration;
 use throng_core::stats::FailCause;
@@ -11,6 +11,36 @@ const ENGINES: [&str; 2] = ["uring", "epoll"];
 
 fn kinds(summary: &Summary) -> Vec<&'static str> {
     summary.findings.iter().map(Finding::kind).collect()
+}
+
+#[test]
+fn throng_http_has_the_options_of_load_about_lost_connections() {
+    for engine in ENGINES {
+        let net = Net::own();
+        let server = serve(&net, "9000 --mode http");
+        let common = format!("http --output json --engine {engine}");
+        let line = format!(
+            "{common} -c 200 -t 3 --drop 50%@500ms:reset --reconnect-policy window:800ms http://127.0.0.1:9000/"
+        );
+        let ran = run(&net, &line);
+        let s = ran.reached();
+        let [storm] = s.storms.as_slice() else {
+            panic!("{ran}");
+        };
+        let lost = (storm.before, storm.dropped, storm.missing);
+        assert_eq!(lost, (200, 100, 0), "{ran}");
+        // The server is taken away while each connection sends a request a second.
+        let line =
+            format!("{common} -c 20 -t 6 --rate 20 --drain --no-reconnect http://127.0.0.1:9000/");
+        let ran = start(&net, &line);
+        ran.wait_for_stderr("holding");
+        server.signal(Signal::INT);
+        let ran = ran.wait(PATIENCE);
+        let drain = ran.fell_short().drain.expect("--drain was given");
+        assert_eq!((drain.ended, drain.missing), (20, 20), "{ran}");
+        assert_eq!(drain.moved + drain.cut + drain.reset, 20, "{ran}");
+        server.wait(PATIENCE);
+    }
 }
 
 #[test]

@@ -3,7 +3,9 @@
 // Doc comments are help texts here: brackets are brackets.
 #![allow(rustdoc::broken_intra_doc_links)]
 
-use crate::cli::{ArrivalsArg, DocumentForm, EngineArg, HttpOptions, RouteArgs, after_help_of_run};
+use crate::cli::{
+    ArrivalsArg, DocumentForm, EngineArg, HttpOptions, LossArgs, RouteArgs, after_help_of_run,
+};
 use crate::outputs::{HttpOutputs, LoadOutputs, RunOutputs};
 use crate::voice::Voice;
 use std::ffi::OsString;
@@ -104,6 +106,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub route: RouteArgs,
+
+    #[command(flatten)]
+    pub losses: LossArgs,
 
     /// Size of the send and receive buffers of sockets, in bytes [default: the kernel adapts it]
     #[arg(short = 'b', long, value_name = "BYTES", value_parser = bounds::buffer, help_heading = LOAD)]

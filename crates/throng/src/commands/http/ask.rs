@@ -4,7 +4,7 @@ use super::args::Args;
 use crate::Failure;
 use crate::ask::load::{run_rate, set_options, targets};
 use crate::ask::report::{Dump, ReportOptions, Whose};
-use crate::ask::route;
+use crate::ask::{losses, route};
 use crate::cli::{Common, DocumentForm, OutputForm};
 use crate::files::{self, Named};
 use crate::outputs::{Output, keep_samples};
@@ -84,6 +84,26 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
     // All that the run may take, as with other programs for HTTP: connecting is part of it. A search has it for itself.
     let usual = args.requests.is_none().then_some(USUAL);
     let time = args.time.or(usual);
+    let connect = Connect {
+        rate: args.connect_rate,
+        timeout: args.connect_timeout.unwrap_or(Connect::default().timeout),
+        source_ip: args.source_ip.clone(),
+        resolve: route::resolve(&args.route),
+        unix_socket: args.route.unix_socket.clone(),
+        proxy_protocol: args.route.proxy_protocol.map(Into::into),
+        proxy_source: args.route.proxy_source.clone(),
+        tunnel_auth: match tunnel.is_some() {
+            true => args
+                .route
+                .tunnel_auth
+                .as_ref()
+                .or(args.proxy_auth.as_ref())
+                .cloned(),
+            false => None,
+        },
+        tunnel,
+        ..Connect::default()
+    };
     let scenario = LoadScenario {
         targets,
         connections,
@@ -96,26 +116,8 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
         workers: args.workers,
         engine: args.engine.into(),
         force: args.force,
-        connect: Connect {
-            rate: args.connect_rate,
-            timeout: args.connect_timeout.unwrap_or(Connect::default().timeout),
-            source_ip: args.source_ip.clone(),
-            resolve: route::resolve(&args.route),
-            unix_socket: args.route.unix_socket.clone(),
-            proxy_protocol: args.route.proxy_protocol.map(Into::into),
-            proxy_source: args.route.proxy_source.clone(),
-            tunnel_auth: match tunnel.is_some() {
-                true => args
-                    .route
-                    .tunnel_auth
-                    .as_ref()
-                    .or(args.proxy_auth.as_ref())
-                    .cloned(),
-                false => None,
-            },
-            tunnel,
-            ..Connect::default()
-        },
+        drain: args.losses.drain,
+        connect: losses::applied(&args.losses, connect),
         protocol,
         messages,
         pace: Pace {

@@ -581,6 +581,9 @@ fn any_load() -> BoxedStrategy<Scenario> {
                 if targets.is_empty() || !connect.reconnect || hold != Hold::Forever {
                     connect.drop.clear();
                 }
+                connect
+                    .drop
+                    .retain(|drop| duration.is_none_or(|run| drop.after < run));
                 to_unix_sockets(&mut targets, &mut connect, &mut sockets);
                 if protocol.answers().from_every_peer() && pace.sending == Sending::Flood {
                     pace.sending = Sending::ClosedLoop { in_flight: None };
