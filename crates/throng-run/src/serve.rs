@@ -113,18 +113,23 @@ pub(crate) fn diagnose(
     peak: u64,
     listeners: &[Arc<Listener>],
 ) -> Vec<Diagnosis> {
-    let now = survey(&Wanted::default());
     let addresses = listeners.iter().filter_map(|l| match l.endpoint() {
         Ok(Endpoint::Address(at)) => Some(at),
         _ => None,
     });
+    let addresses: Vec<_> = addresses.collect();
+    if addresses.is_empty() {
+        // The kernel counts nothing of Unix sockets.
+        return Vec::new();
+    }
+    let now = survey(&Wanted::default());
     let own = |address| Target {
         listeners: serving::listening(address).unwrap_or_default(),
         ..Target::at(address)
     };
     diagnosis::diagnose(&Evidence {
         plateau: peak,
-        targets: addresses.map(own).collect(),
+        targets: addresses.into_iter().map(own).collect(),
         conntrack: now
             .conntrack
             .and_then(|now| counted.tracked(before, &now, &[])),
