@@ -100,6 +100,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "R", help_heading = LOAD)]
     pub connect_rate: Option<Rate>,
 
+    /// Send nothing until all connections are established
+    ///
+    /// A server that answers requests may accept connections late: nginx accepts one for each round of answers, unless it
+    /// has multi_accept on.
+    #[arg(long, help_heading = LOAD)]
+    pub after_ramp: bool,
+
     /// Connect from this address, a range or a block; repeatable
     #[arg(short = 'B', long, value_name = "IP", help_heading = LOAD)]
     pub source_ip: Vec<SourceRange>,

@@ -123,6 +123,7 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
         pace: Pace {
             sending: sending(args)?,
             requests: args.requests,
+            after_ramp: args.after_ramp,
             ..Pace::default()
         },
         measure: Measure {
