@@ -90,7 +90,7 @@ fn start_listening(fd: RawFd, backlog: u32) -> io::Result<()> {
     }
 }
 
-/// A socket that accepts connections. It does not block.
+/// A socket that accepts connections.
 #[derive(Debug)]
 pub enum Listener {
     /// At an address and a port.
@@ -116,6 +116,14 @@ impl Listener {
         let text = name.map(|name| format!("@{name}"));
         let text = text.or(path.map(String::from)).unwrap_or_default();
         text.parse().map(Endpoint::Unix).map_err(io::Error::other)
+    }
+
+    /// Whether accept() fails where no connection waits, instead of waiting for one.
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        match self {
+            Listener::Tcp(listener) => listener.set_nonblocking(nonblocking),
+            Listener::Unix(listener) => listener.set_nonblocking(nonblocking),
+        }
     }
 
     /// The number of connections that wait in the accept queue. That of a Unix socket is not told: 1 if there are any.

@@ -302,8 +302,9 @@ impl Serve {
         B: Behaviour + Send + 'static,
         B::Conn: Send,
     {
+        let addresses = self.addresses();
         let mut side = Side::new(self.workers, self.control);
-        side.addresses = self.addresses();
+        side.addresses = addresses;
         let listeners: Vec<_> = self.listeners.into_iter().map(Arc::new).collect();
         for worker in 0..self.workers as usize {
             let others = (0..side.counters.len()).filter(|at| *at != worker);

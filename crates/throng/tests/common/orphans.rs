@@ -5,7 +5,7 @@
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, Mutex};
 
 const SHELL: &str = r#"
@@ -21,8 +21,8 @@ for group in $groups; do
 done
 "#;
 
-static TOLD: LazyLock<Mutex<ChildStdin>> = LazyLock::new(|| {
-    let mut shell = Command::new("sh")
+static TOLD: LazyLock<Mutex<Child>> = LazyLock::new(|| {
+    let shell = Command::new("sh")
         .args(["-c", SHELL])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -30,7 +30,7 @@ static TOLD: LazyLock<Mutex<ChildStdin>> = LazyLock::new(|| {
         .process_group(0)
         .spawn()
         .expect("a shell starts");
-    Mutex::new(shell.stdin.take().expect("stdin is piped"))
+    Mutex::new(shell)
 });
 
 /// There is a process group of this number.
@@ -45,6 +45,8 @@ pub fn group_ends(group: u32) {
 
 fn tell(what: &str, group: u32) {
     let mut told = TOLD.lock().unwrap_or_else(|e| e.into_inner());
-    // A shell that has ended can't be helped: whoever killed it saw to it that nothing is left.
-    let _ = writeln!(told, "{what} {group}");
+    if let Some(stdin) = &mut told.stdin {
+        // It fails if somebody has killed the shell, who then has to see to what is left.
+        let _ = writeln!(stdin, "{what} {group}");
+    }
 }
