@@ -39,13 +39,16 @@ fn every_mode_is_served_on_a_unix_socket_which_is_gone_afterwards() {
             let served = stop_serving(server);
             assert_eq!(served.connections.accepted, Some(300), "{mode} {ran}");
             assert_eq!(served.engine.name(), engine);
-            assert_eq!(
-                (client.traffic.bytes_sent, served.traffic.bytes_sent),
-                (served.traffic.bytes_received, client.traffic.bytes_received),
-                "{mode} {ran}"
-            );
-            let silent = mode == "sink" || mode == "mqtt";
-            assert!(silent || client.traffic.bytes_received > 0, "{mode} {ran}");
+            let (here, there) = (&client.traffic, &served.traffic);
+            assert!(mode == "sink" || here.bytes_received > 0, "{mode} {ran}");
+            // Others part with words of their own, which the client's counts, those of the hold, do not have.
+            if mode == "sink" || mode == "echo" {
+                assert_eq!(
+                    (here.bytes_sent, there.bytes_sent),
+                    (there.bytes_received, here.bytes_received),
+                    "{mode} {ran}"
+                );
+            }
             assert!(!path.exists(), "{mode}");
         }
     }
@@ -122,7 +125,7 @@ fn only_what_a_killed_server_left_behind_is_replaced() {
 fn what_unix_sockets_do_not_have_is_refused() {
     let net = Net::own();
     for (args, told) in [
-        ("unix:", "unix:: '' is no Unix socket"),
+        ("unix:", "unix:'' is no Unix socket"),
         ("unix:/x 9000", "listen on Unix sockets only, or on none"),
         ("unix:/x --fastopen", "--fastopen is for TCP/IP"),
         ("unix:/x --nagle on", "--nagle is for TCP/IP"),
