@@ -19,6 +19,7 @@ mod fleet;
 mod fleet_faults;
 mod generated;
 mod held;
+mod helm;
 mod keys;
 mod lab;
 mod limits;

@@ -6,12 +6,27 @@ use crate::common::run;
 use std::path::Path;
 use std::process::Command;
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 /// The oldest version with all that is in them, one in between, and the newest that the validator knows.
 const VERSIONS: [&str; 3] = ["1.27.0", "1.31.0", "1.37.0"];
 
 fn manifest(words: &str) -> Ran {
     run(&Net::host(), &format!("fleet manifest {words}"))
+}
+
+/// Has Kubernetes' schemas check the manifests in `file`, which are of `of`.
+#[track_caller]
+pub fn kubernetes_takes(file: &Path, of: &str) {
+    let text = std::fs::read_to_string(file).unwrap();
+    std::fs::write(file, own_kinds(&text)).unwrap();
+    for version in VERSIONS {
+        let validator = Path::new(ROOT).join("target/python/bin/kubernetes-validate");
+        let mut check = Command::new(validator);
+        check.args(["--strict", "--kubernetes-version", version]);
+        let out = check.arg(file).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stdout);
+        assert!(out.status.success(), "{of}, {version}: {said}");
+    }
 }
 
 /// The manifests of Kubernetes' own kinds: of others, the validator knows no schema.
@@ -34,15 +49,8 @@ fn kubernetes_takes_what_is_printed() {
     ] {
         let ran = manifest(words);
         assert!(ran.code == 0 && ran.stderr.is_empty(), "{ran}");
-        std::fs::write(&file, own_kinds(&ran.stdout)).unwrap();
-        for version in VERSIONS {
-            let validator = Path::new(ROOT).join("target/python/bin/kubernetes-validate");
-            let mut check = Command::new(validator);
-            check.args(["--strict", "--kubernetes-version", version]);
-            let out = check.arg(&file).output().unwrap();
-            let said = String::from_utf8_lossy(&out.stdout);
-            assert!(out.status.success(), "{words}, {version}: {said}");
-        }
+        std::fs::write(&file, &ran.stdout).unwrap();
+        kubernetes_takes(&file, words);
     }
 }
 
