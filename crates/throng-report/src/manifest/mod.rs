@@ -13,6 +13,8 @@ const KIB_PER_CONNECTION: u64 = 5;
 const MIB_PER_POD: u64 = 128;
 /// Where the coordinator has its metrics.
 const METRICS_PORT: u16 = 9464;
+/// The seccomp profile of the node's container runtime.
+const RUNTIMES_OWN: &str = "{type: RuntimeDefault}";
 
 /// A fleet to write manifests for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub struct Fleet {
     pub nats: Option<String>,
     /// Whether Prometheus's operator is to scrape the coordinator.
     pub pod_monitor: bool,
-    /// The seccomp profile that allows io_uring, below the kubelet's folder; the runtime's own if there is none.
+    /// The seccomp profile of throng's pods that allows io_uring, below the kubelet's folder; the runtime's own if there is none.
     pub seccomp: Option<String>,
 }
 
@@ -72,7 +74,7 @@ impl Fleet {
             },
             seccomp: match &self.seccomp {
                 Some(file) => format!("{{type: Localhost, localhostProfile: {}}}", quoted(file)),
-                None => "{type: RuntimeDefault}".into(),
+                None => RUNTIMES_OWN.into(),
             },
         }
     }
@@ -144,7 +146,7 @@ impl Words {
     }
 
     /// The security of each pod: nobody, who writes nothing.
-    fn pod_security(&self, sysctls: &str) -> String {
+    fn pod_security(&self, seccomp: &str, sysctls: &str) -> String {
         format!(
             "      automountServiceAccountToken: false
       securityContext:
@@ -152,9 +154,8 @@ impl Words {
         runAsUser: 65534
         runAsGroup: 65534
         fsGroup: 65534
-        seccompProfile: {}
-{sysctls}",
-            self.seccomp
+        seccompProfile: {seccomp}
+{sysctls}"
         )
     }
 
@@ -215,7 +216,7 @@ metadata:
       volumes:
         - {{name: data, emptyDir: {{sizeLimit: 1Gi}}}}
 ",
-            security = self.pod_security(""),
+            security = self.pod_security(RUNTIMES_OWN, ""),
             password = self.password(),
         )
     }
@@ -284,7 +285,7 @@ metadata:
         # Results that no coordinator took.
         - {{name: data, emptyDir: {{}}}}
 ",
-            security = self.pod_security(sysctls),
+            security = self.pod_security(&self.seccomp, sysctls),
             password = self.password(),
         )
     }
@@ -339,7 +340,7 @@ metadata:
           resources:
             requests: {{cpu: 500m, memory: 512Mi}}
 {password}",
-            security = self.pod_security(""),
+            security = self.pod_security(&self.seccomp, ""),
             password = self.password(),
         )
     }
@@ -430,6 +431,19 @@ mod tests {
     fn words_of_the_user_are_strings_in_which_kubernetes_replaces_nothing() {
         let text = fleet().manifests();
         assert!(text.contains(r#"- "$$(x) \"y\"""#), "{text}");
+    }
+
+    #[test]
+    fn a_profile_made_for_throng_is_for_its_own_pods() {
+        let fleet = Fleet {
+            seccomp: Some("throng.json".into()),
+            ..fleet()
+        };
+        let text = fleet.manifests();
+        let of = |profile: &str| text.matches(profile).count();
+        // Agents and the coordinator; NATS.
+        let counts = (of("localhostProfile: \"throng.json\""), of(RUNTIMES_OWN));
+        assert_eq!(counts, (2, 1), "{text}");
     }
 
     #[test]

@@ -89,14 +89,14 @@ imagePullPolicy: {{ . }}
 {{- end }}
 {{- end -}}
 
-{{/* The security of each pod: nobody, who writes nothing. */}}
+{{/* The security of each pod: nobody, who writes nothing. The dot is the seccomp profile, or nothing for the runtime's own. */}}
 {{- define "throng.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65534
 runAsGroup: 65534
 fsGroup: 65534
-{{- if .Values.seccompProfile }}
-seccompProfile: {type: Localhost, localhostProfile: {{ .Values.seccompProfile | quote }}}
+{{- if . }}
+seccompProfile: {type: Localhost, localhostProfile: {{ . | quote }}}
 {{- else }}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
