@@ -20,7 +20,13 @@ fn add(storm: &StormSummary, all: &mut Section) {
         human::seconds(storm.at_s),
         how(storm)
     );
-    all.number("lost", count(storm.lost), &of);
+    // Those that came back may be lost again.
+    let lost = if storm.lost > storm.before {
+        "losses"
+    } else {
+        "lost"
+    };
+    all.number(lost, count(storm.lost), &of);
     for (label, back_s) in [
         ("half back", storm.back_50_s),
         ("90 % back", storm.back_90_s),

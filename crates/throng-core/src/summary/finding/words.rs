@@ -716,6 +716,14 @@ fn window(
 /// What was lost in a storm.
 fn storm(lost: u64, before: u64, dropped: u64) -> String {
     let (n, of) = (count(lost), things(before, "connection"));
+    if lost > before {
+        // Some came back, and were lost again.
+        let all = format!("{n} losses of {of}");
+        return match dropped {
+            0 => all,
+            _ => format!("{all}, {} of them dropped", count(dropped)),
+        };
+    }
     match dropped {
         0 => format!("{n} of {of} lost"),
         _ if dropped == lost => format!("{n} of {of} dropped"),
