@@ -75,11 +75,16 @@ impl Engine {
         }
     }
 
-    /// The most pipes of a worker that sends across what connections in pairs receive; each is two files.
-    pub const fn pipes_per_worker(self) -> u64 {
+    /// The most floods between connections in pairs that a worker keeps in the kernel, through a pipe each.
+    pub const fn floods_per_worker(self) -> u64 {
+        8
+    }
+
+    /// File descriptors of such a flood: those of its pipe, and with io_uring one besides its slot for each of the two sockets.
+    pub const fn files_per_flood(self) -> u64 {
         match self {
-            Engine::Uring => 0,
-            Engine::Epoll => 8,
+            Engine::Uring => 4,
+            Engine::Epoll => 2,
         }
     }
 

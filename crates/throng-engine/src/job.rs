@@ -72,6 +72,8 @@ pub struct Partners {
     pub routes: Arc<Routes>,
     /// The time limit of one attempt.
     pub timeout: Duration,
+    /// The local ports, lowest and highest, if sockets can be told to choose from a part of them.
+    pub ports: Option<(u16, u16)>,
 }
 
 /// A worker's side of its connections.

@@ -15,6 +15,7 @@ mod closing;
 mod control;
 mod epoll;
 mod job;
+mod pipes;
 mod socket;
 mod spawn;
 mod table;

@@ -40,7 +40,7 @@ mod namespace;
 pub mod netstat;
 pub mod options;
 pub mod own_network;
-mod ports;
+pub mod ports;
 mod proc_text;
 pub mod process_usage;
 mod processes;

@@ -2,6 +2,7 @@
 //! bound the connections to one target.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -99,6 +100,14 @@ pub(crate) fn read(
         timestamps: reader.number("/proc/sys/net/ipv4/tcp_timestamps"),
     };
     (ports, usable)
+}
+
+/// The range of local ports of this network namespace, lowest and highest, if a socket can be told to choose from a part of it
+/// (Linux 6.3).
+pub fn that_can_be_parted() -> Option<(u16, u16)> {
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let (low, high) = parse_range(&range)?;
+    Asker::new().map(|_| (low, high))
 }
 
 /// The ports of sockets that are bound only.

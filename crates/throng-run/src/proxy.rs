@@ -150,12 +150,14 @@ impl Running {
             accept: scenario.accept_proxy,
             transparent: scenario.transparent,
         };
+        let ports = throng_host::ports::that_can_be_parted();
         let side = watch.start_workers(|watch| {
             let mut side = Side::new(workers);
             for worker in 0..workers {
                 let partners = Partners {
                     routes: Arc::clone(&routes),
                     timeout: scenario.connect_timeout,
+                    ports,
                 };
                 let pairs = share(plan.accepts.max_connections, worker, workers);
                 let role = side.sharing(worker, listeners, pairs, Some(partners));

@@ -37,11 +37,11 @@ fn own(case: &Case) -> u64 {
         true => workers,
         false => 0,
     };
-    let pipes = match case.question.relays {
-        true => 2 * workers * case.engine.pipes_per_worker(),
+    let floods = match case.question.relays {
+        true => workers * case.engine.floods_per_worker() * case.engine.files_per_flood(),
         false => 0,
     };
-    case.host.files.open + loops + pipes + listeners + probes + TRANSIENT
+    case.host.files.open + loops + floods + listeners + probes + TRANSIENT
 }
 
 pub(super) fn limits(case: &Case) -> [Limit; 2] {

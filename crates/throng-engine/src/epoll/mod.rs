@@ -6,7 +6,6 @@ mod early;
 mod ending;
 mod opening;
 mod pairs;
-mod pipes;
 mod poll;
 mod reading;
 mod rest;

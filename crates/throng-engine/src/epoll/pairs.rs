@@ -6,10 +6,11 @@
 use super::poll;
 use super::rest::Source;
 use super::worker::{BLOCKED, Worker};
-use crate::socket::{self, Address, RESETS, fail_cause};
+use crate::socket::{self, ANY_PORT, Address, RESETS, SocketOption, fail_cause};
 use crate::table::{State, Step, is_cut, partner_of};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::slice;
 use throng_core::behaviour::{Behaviour, Way};
 use throng_core::stats::{Closed, FailCause};
 use throng_core::time::Time;
@@ -24,10 +25,26 @@ impl<B: Behaviour> Worker<B> {
     }
 
     fn connect_partner(&mut self, index: u32, way: Way) -> Result<(), i32> {
+        let part = self.table.part_of_ports(way);
         let (target, source) = self.table.addresses(way);
         let own = way.own.map(|ip| Address::source(ip, target));
         let file = self.socket(target, own.as_ref().or(source))?;
-        poll::connect(file.as_raw_fd(), target)?;
+        let fd = file.as_raw_fd();
+        let choose = |option: &SocketOption| {
+            let set = socket::set_options(slice::from_ref(option), fd);
+            set.map_err(|e| e.raw_os_error().unwrap_or(libc::EIO))
+        };
+        if let Some(part) = part {
+            choose(self.table.port_option(part))?;
+        }
+        match poll::connect(fd, target) {
+            // That part of the local ports has none that is free.
+            Err(libc::EADDRNOTAVAIL) if part.is_some() => {
+                choose(&ANY_PORT)?;
+                poll::connect(fd, target)?
+            }
+            begins => begins?,
+        };
         let added = self.poll.add_edges(file.as_raw_fd(), self.key(index));
         added.map_err(|e| e.raw_os_error().unwrap_or(libc::EIO))?;
         self.keep(index, file);

@@ -1,6 +1,6 @@
 //! epoll(7) and the socket calls of this engine, safely wrapped.
 
-use crate::socket::Address;
+use crate::socket::{Address, length};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
@@ -123,20 +123,6 @@ impl Poll {
     pub fn event(&self, i: usize) -> (u64, u32) {
         let event = self.events[i];
         (event.u64, event.events)
-    }
-}
-
-/// The result of a call that returns a length or -1. Repeats the call on EINTR.
-pub(super) fn length(mut call: impl FnMut() -> isize) -> Result<usize, i32> {
-    loop {
-        let n = call();
-        if n >= 0 {
-            return Ok(n as usize);
-        }
-        match io::Error::last_os_error().raw_os_error() {
-            Some(libc::EINTR) => {}
-            errno => return Err(errno.unwrap_or(libc::EIO)),
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is left to send.
 
-use super::pipes::Pipe;
 use super::poll;
+use crate::pipes::Pipe;
 use std::ops::Range;
 use std::os::fd::RawFd;
 

@@ -5,10 +5,10 @@
 //! this round and is put on a list for the next.
 
 use super::opening::ACCEPT_REST;
-use super::pipes::Pipes;
 use super::poll::{self, Poll};
 use super::worker::{BUFFER_BYTES, LISTENER, TO_READ, WAKER, WATCHED, Worker};
 use crate::job::{EventLoop, Job};
+use crate::pipes::Pipes;
 use crate::socket::{EventFd, fail_cause};
 use crate::table::{Fired, State, Table};
 use std::collections::{HashMap, VecDeque};
@@ -16,6 +16,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use throng_core::behaviour::{Behaviour, Reads};
+use throng_core::engine::Engine;
 use throng_core::stats::FailCause;
 use throng_core::time::Time;
 
@@ -42,7 +43,7 @@ pub(crate) fn set_up<B: Behaviour + 'static>(
         blocked: HashMap::new(),
         asked: HashMap::new(),
         sent: VecDeque::new(),
-        pipes: Pipes::default(),
+        pipes: Pipes::of(Engine::Epoll),
         to_read: VecDeque::new(),
         accepting: false,
         accept_again: Time::START,

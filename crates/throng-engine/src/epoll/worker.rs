@@ -1,8 +1,8 @@
 //! The worker's state, and what all parts of the engine use.
 
-use super::pipes::Pipes;
 use super::poll::Poll;
 use super::rest::Rest;
+use crate::pipes::Pipes;
 use crate::socket::{self, EventFd, RESETS};
 use crate::table::{State, Table};
 use std::collections::{HashMap, VecDeque};

@@ -1,5 +1,6 @@
 //! What an errno means for a connection.
 
+use std::io;
 use throng_core::stats::{Closed, FailCause};
 
 /// What an errno from opening a connection means.
@@ -34,6 +35,20 @@ pub(crate) fn close_cause(errno: i32, unix: bool) -> Closed {
         libc::ECONNRESET | libc::EPIPE => Closed::ResetByPeer,
         libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH => Closed::TimedOut,
         _ => Closed::Error,
+    }
+}
+
+/// The result of a call that returns a length or -1. Repeats the call on EINTR.
+pub(crate) fn length(mut call: impl FnMut() -> isize) -> Result<usize, i32> {
+    loop {
+        let n = call();
+        if n >= 0 {
+            return Ok(n as usize);
+        }
+        match io::Error::last_os_error().raw_os_error() {
+            Some(libc::EINTR) => {}
+            errno => return Err(errno.unwrap_or(libc::EIO)),
+        }
     }
 }
 

@@ -6,6 +6,9 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 use throng_core::scenario::{FastOpen, Keepalive, KernelName};
 
+/// The option's number (linux/in.h), which libc does not have.
+const IP_LOCAL_PORT_RANGE: i32 = 51;
+
 /// What to set on sockets beyond the kernel's defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SocketOptions {
@@ -133,6 +136,12 @@ impl SocketOption {
         }
     }
 
+    /// IP_LOCAL_PORT_RANGE (Linux 6.3, also for IPv6): the lowest and the highest port that connect() may choose.
+    pub const fn port_range(low: u16, high: u16) -> SocketOption {
+        let value = (high as u32) << 16 | low as u32;
+        SocketOption::int(libc::IPPROTO_IP, IP_LOCAL_PORT_RANGE, value as i32)
+    }
+
     /// The bytes of the value.
     pub fn value(&self) -> &[u8] {
         &self.value[..self.len as usize]
@@ -147,6 +156,9 @@ pub(crate) static RESETS: SocketOption =
 /// searches for a port that is free for every target.
 pub(crate) static PORT_LATER: SocketOption =
     SocketOption::int(libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1);
+
+/// The port range of the network namespace again.
+pub(crate) static ANY_PORT: SocketOption = SocketOption::port_range(0, 0);
 
 /// Sizes of a socket's buffers in bytes, without the kernel's own overhead (socket(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -46,6 +46,21 @@ pub(crate) fn bind(fd: RawFd, address: &Address) -> io::Result<()> {
     }
 }
 
+/// Does something with a socket that must not wait, and that has no flag of its own for it, as splice(2) has none for sockets. In
+/// between the socket is as before: operations of io_uring on one that does not block fail where they should wait.
+pub(crate) fn without_waiting<T>(fd: RawFd, call: impl FnOnce() -> T) -> T {
+    set_nonblocking(fd, true);
+    let result = call();
+    set_nonblocking(fd, false);
+    result
+}
+
+fn set_nonblocking(fd: RawFd, on: bool) {
+    let on = libc::c_int::from(on);
+    // SAFETY: an int is read. It can't fail for a socket.
+    unsafe { libc::ioctl(fd, libc::FIONBIO, &raw const on) };
+}
+
 /// Sends a FIN after what was sent before. The socket still receives.
 pub(crate) fn finish_sending(fd: RawFd) {
     // SAFETY: no pointers. It fails only for a connection that has ended.

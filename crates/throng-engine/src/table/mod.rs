@@ -18,6 +18,7 @@ mod opener;
 mod orders;
 mod pairs;
 mod places;
+mod ports;
 mod roads;
 mod room;
 mod timers;

@@ -9,7 +9,7 @@ use super::conn::{Conn, State};
 use super::data::Table;
 use super::legs::{ALONE, FINISHED, FINISHING, FIRST, PEER_FINISHED, RESTS};
 use super::places::BUSY;
-use crate::socket::{Address, Ends};
+use crate::socket::{Address, Ends, SocketOption};
 use std::net::SocketAddr;
 use throng_core::behaviour::{Behaviour, Outbox, Way};
 use throng_core::stats::{Closed, FailCause};
@@ -81,6 +81,18 @@ impl<B: Behaviour> Table<B> {
     pub fn addresses(&self, way: Way) -> (&Address, Option<&Address>) {
         let roads = self.pairs.roads.as_ref().expect("a role with partners");
         roads.road(way.target.into(), way.source.map(Into::into))
+    }
+
+    /// The part of the local ports that the socket of a partner is to choose from, by its number; `None` for all.
+    pub fn part_of_ports(&mut self, way: Way) -> Option<usize> {
+        // A client's own address has ports of its own.
+        let crowded = way.crowded && way.own.is_none();
+        crowded.then(|| self.pairs.parts.next()).flatten()
+    }
+
+    /// The option that has a socket choose from this part.
+    pub fn port_option(&self, part: usize) -> &SocketOption {
+        self.pairs.parts.option(part)
     }
 
     /// A partner could not be opened. Returns the connection that asked for it, unless that has ended. The engine no longer

@@ -5,7 +5,7 @@ use super::worker::{
     CLOSE_WHEN_SENT, RECEIVING, SENDING, SHUT, SKIPPING, SPILLING, SUBMITTING, Worker,
 };
 use crate::socket::RESETS;
-use crate::table::State;
+use crate::table::{State, partner_of};
 use throng_core::behaviour::{Behaviour, Reads};
 use throng_core::stats::Closed;
 use throng_core::time::Time;
@@ -87,6 +87,10 @@ impl<B: Behaviour> Worker<B> {
         if B::PAIRS && self.gather.is_for(index) {
             // The buffers are given back as those of any send.
             self.send_gathered();
+        }
+        if B::PAIRS {
+            self.forget_flood(index);
+            self.forget_flood(partner_of(index));
         }
         let (at, slot) = self.place(index);
         let marks = *self.marks(index);

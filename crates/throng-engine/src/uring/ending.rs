@@ -16,6 +16,7 @@ impl<B: Behaviour> Worker<B> {
     /// kernel touches neither buffers nor messages any more.
     pub(super) fn close_all(&mut self) {
         let now = self.table.clock.now();
+        self.floods.clear();
         for listener in &self.table.listeners {
             // The accept that waits there would keep the port until the kernel has closed the ring.
             listener.refuse();

@@ -59,6 +59,8 @@ pub(super) enum Op {
     Finish,
     /// A connection has a descriptor besides its slot, for system calls that have no operation of their own.
     Install,
+    /// A connection of a flood has something, or has room.
+    Flood,
     /// A cancel, shutdown or close failed. Success is silent.
     Quiet,
 }
@@ -118,6 +120,7 @@ impl Tag {
             15 => Op::Handshake,
             16 => Op::Finish,
             17 => Op::Install,
+            18 => Op::Flood,
             _ => Op::Quiet,
         };
         Tag {
@@ -204,10 +207,7 @@ pub(super) fn connect(target: &Address, tag: Tag) -> Sqe {
 
 /// Completes when the handshake of the connection in `tag`'s slot has ended, well or not.
 pub(super) fn handshake(tag: Tag) -> Sqe {
-    Sqe {
-        op_flags: libc::POLLOUT as u32,
-        ..hangup(tag)
-    }
+    poll(libc::POLLOUT, tag)
 }
 
 /// Completes once a connection waits in the listener's accept queue.
@@ -291,11 +291,16 @@ pub(super) fn receive_some(len: u32, tag: Tag) -> Sqe {
 
 /// Completes when the peer has closed or reset the connection in `tag`'s slot.
 pub(super) fn hangup(tag: Tag) -> Sqe {
+    poll(libc::POLLRDHUP, tag)
+}
+
+/// Completes once the connection in `tag`'s slot has one of these `events` (poll(2)), or has failed.
+pub(super) fn poll(events: i16, tag: Tag) -> Sqe {
     Sqe {
         opcode: Opcode::IORING_OP_POLL_ADD as u8,
         flags: IOSQE_FIXED_FILE,
         fd: tag.slot as i32,
-        op_flags: libc::POLLRDHUP as u32,
+        op_flags: events as u32,
         user_data: tag.encode(),
         ..Sqe::default()
     }
@@ -458,6 +463,7 @@ mod tests {
             Op::Probe,
             Op::Finish,
             Op::Install,
+            Op::Flood,
             Op::Quiet,
         ] {
             let tag = Tag::new(op, 0xff_fffe, 0xfffe, 0x8001);

@@ -3,7 +3,7 @@
 use super::op::{self, Op, Tag};
 use super::ring::Ring;
 use super::worker::Worker;
-use crate::socket::{Address, Making, PORT_LATER, fail_cause};
+use crate::socket::{Address, Making, PORT_LATER, SocketOption, fail_cause};
 use crate::table::State;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
@@ -48,7 +48,7 @@ impl<B: Behaviour> Worker<B> {
             let connect = self.tag(Op::Connect, index, 0);
             let road = self.table.route(index);
             let making = &self.table.making;
-            push_connect(&mut self.rings[at], making, road, prepare, connect);
+            push_connect(&mut self.rings[at], making, road, None, prepare, connect);
         }
         while let Some(index) = self.table.next_for_room(now) {
             let connect = self.tag(Op::Connect, index, 0);
@@ -61,6 +61,9 @@ impl<B: Behaviour> Worker<B> {
     pub(super) fn connect_ended(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
         if B::PAIRS && tag.op == Op::Connect {
             self.own_sources.remove(&(index, tag.generation));
+            if self.connect_again(index, tag, res) {
+                return;
+            }
         }
         if !self.is_current(index, tag, State::Connecting) {
             if self.is_current(index, tag, State::Early) {
@@ -255,12 +258,13 @@ pub(super) fn push_connect(
     ring: &mut Ring,
     making: &Making,
     (target, source): (&Address, Option<&Address>),
+    ports: Option<&SocketOption>,
     prepare: Tag,
     connect: Tag,
 ) {
     let family = target.family();
     ring.push(op::socket(family, making.protocol(family), prepare));
-    for option in making.options(family) {
+    for option in making.options(family).iter().chain(ports) {
         ring.push(op::set_option(option, prepare));
     }
     if let Some(source) = source {

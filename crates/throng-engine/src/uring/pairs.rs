@@ -3,11 +3,12 @@
 //! What the kernel does not take is copied to the spill of the one that sends it. While that has more than 256 KiB in it, the
 //! other is not read from. So at most twice that waits for a peer, and what the worker's buffers held when it was too much.
 
+use super::floods::{FROM, TO};
 use super::op::{self, Op, Tag};
 use super::opening::{ACCEPT_REST, push_connect};
 use super::unsettled::Source;
 use super::worker::{PAUSED, RECEIVING, SENDING, SHUT, SPILLING, SUBMITTING, Worker};
-use crate::socket::{self, Address, RESETS};
+use crate::socket::{self, ANY_PORT, Address, RESETS};
 use crate::table::{State, Step, is_cut, partner_of};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -26,14 +27,40 @@ impl<B: Behaviour> Worker<B> {
         let (at, _) = self.place(index);
         let prepare = self.tag(Op::Prepare, index, 0);
         let connect = self.tag(Op::Connect, index, 0);
+        let part = self.table.part_of_ports(way);
         let (target, source) = self.table.addresses(way);
         let own = way.own.map(|ip| Box::new(Address::source(ip, target)));
         let road = (target, own.as_deref().or(source));
+        let ports = part.map(|part| self.table.port_option(part));
         let making = &self.table.making;
-        push_connect(&mut self.rings[at], making, road, prepare, connect);
+        push_connect(&mut self.rings[at], making, road, ports, prepare, connect);
+        if part.is_some() {
+            self.parted.insert((index, connect.generation), way);
+        }
         if let Some(own) = own {
             self.own_sources.insert((index, connect.generation), own);
         }
+    }
+
+    /// A connect has ended. If the part of the local ports that it was to choose from had none that is free, it chooses from all.
+    /// Returns whether it does.
+    pub(super) fn connect_again(&mut self, index: u32, tag: Tag, res: i32) -> bool {
+        if self.parted.is_empty() {
+            return false;
+        }
+        let way = self.parted.remove(&(index, tag.generation));
+        let Some(way) = way.filter(|_| res == -libc::EADDRNOTAVAIL) else {
+            return false;
+        };
+        if !self.is_current(index, tag, State::Connecting) {
+            return false;
+        }
+        let prepare = self.tag(Op::Prepare, index, 0);
+        let (at, _) = self.place(index);
+        let (target, _) = self.table.addresses(way);
+        self.rings[at].push(op::set_option(&ANY_PORT, prepare));
+        self.rings[at].push(op::connect(target, tag));
+        true
     }
 
     /// A connection has a descriptor besides its slot, or could not have one: with an errno of this process, or because the kernel
@@ -41,9 +68,10 @@ impl<B: Behaviour> Worker<B> {
     pub(super) fn installed(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
         // SAFETY: the kernel made this descriptor for us.
         let file = (res >= 0).then(|| unsafe { OwnedFd::from_raw_fd(res) });
-        if tag.extra == TO_FINISH {
-            self.finish_sending(index, tag, file, now);
-            return;
+        match tag.extra {
+            TO_FINISH => return self.finish_sending(index, tag, file, now),
+            FROM | TO => return self.flood_installed(index, tag, file, now),
+            _ => {}
         }
         if !self.is_current(index, tag, State::Free) {
             return;
@@ -108,6 +136,7 @@ impl<B: Behaviour> Worker<B> {
         if self.table.conns[index as usize].state == State::Open
             && self.table.partner_state(index) != State::Connecting
             && !self.table.has_peer_finished(index)
+            && !self.floods.has(index)
             && *self.marks(index) & (RECEIVING | PAUSED | SHUT) == 0
         {
             self.receive(index);
@@ -156,6 +185,7 @@ impl<B: Behaviour> Worker<B> {
     pub(super) fn send_gathered(&mut self) {
         let parts = std::mem::take(&mut self.gather.parts);
         let to = self.gather.to;
+        self.note_flood(partner_of(to), parts.iter().map(|(_, len)| len).sum());
         match parts[..] {
             [] => {}
             [(bid, len)] => {
@@ -187,6 +217,10 @@ impl<B: Behaviour> Worker<B> {
     /// Nothing is left to send on a connection: passes on the end of what is received, if there is one.
     #[inline]
     pub(super) fn sent_all(&mut self, index: u32) {
+        let from = partner_of(index);
+        if self.floods.has(from) && !self.flood_follows(from) {
+            self.read_unless_waiting(from);
+        }
         if self.table.has_peer_finished(partner_of(index)) {
             self.pass_on_the_end(index, self.table.clock.now());
         }
@@ -253,7 +287,8 @@ impl<B: Behaviour> Worker<B> {
         if self.table.has_finished(index) {
             return false;
         }
-        if *self.marks(index) & PAUSED != 0 || self.table.has_peer_finished(index) {
+        let is_read = *self.marks(index) & PAUSED == 0 && !self.floods.has(index);
+        if !is_read || self.table.has_peer_finished(index) {
             self.checks.later(index);
         }
         true

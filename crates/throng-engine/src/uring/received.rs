@@ -79,7 +79,7 @@ impl<B: Behaviour> Worker<B> {
             self.finish(index, Closed::ByUs, now);
         } else if goes_on {
             if self.table.reads() != Reads::Asked {
-                if marks & (PAUSED | RECEIVING) == 0 {
+                if marks & (PAUSED | RECEIVING) == 0 && !(B::PAIRS && self.flood_follows(index)) {
                     self.receive(index);
                 }
             } else if cqe.res < 0 && marks & RECEIVING == 0 {

@@ -268,6 +268,7 @@ impl<B: Behaviour> Worker<B> {
             Op::Silent => self.rings[at].silent.cut_short(tag.extra, cqe.res),
             Op::Spill => self.spilled(index, tag, cqe.res, now),
             Op::Probe => self.probe_failed(index, tag, cqe.res, now),
+            Op::Flood => self.flood_polled(index, tag, now),
             Op::Hangup => self.hung_up(index, tag, cqe.res, now),
         }
     }

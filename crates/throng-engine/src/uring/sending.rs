@@ -167,7 +167,9 @@ impl<B: Behaviour> Worker<B> {
     pub(super) fn read_on(&mut self, index: u32) {
         let marks = *self.marks(index);
         *self.marks(index) &= !PAUSED;
-        if marks & (PAUSED | RECEIVING | CLOSE_WHEN_SENT | SHUT) == PAUSED {
+        if marks & (PAUSED | RECEIVING | CLOSE_WHEN_SENT | SHUT) == PAUSED
+            && !self.floods.has(index)
+        {
             self.receive(index);
         }
     }

@@ -6,6 +6,7 @@
 use super::buffers::{BufferPool, Pools};
 use super::bulk::Bulk;
 use super::checks::Checks;
+use super::floods::Floods;
 use super::gather::{Gather, Messages};
 use super::op::{self, Op, Tag};
 use super::outgoing::Outgoing;
@@ -19,7 +20,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use throng_core::behaviour::{Behaviour, Outbox, Reads};
+use throng_core::behaviour::{Behaviour, Outbox, Reads, Way};
 use throng_core::time::Time;
 
 /// Submission slots of a ring: 16 KiB. More entries wait in memory, so this is only the size of a batch.
@@ -88,9 +89,13 @@ pub(super) struct Worker<B: Behaviour> {
     /// What goes out together on a connection, once all completions are dealt with.
     pub gather: Gather,
     pub messages: Messages,
+    /// What stays in the kernel on its way from a connection to its partner.
+    pub floods: Floods,
     /// Source addresses of connections that are being opened from an address of their own, by their places and generations. The
     /// kernel reads each before the attempt ends, which is always told.
     pub own_sources: HashMap<(u32, u16), Box<Address>>,
+    /// Where connections go that are being opened from a part of the local ports.
+    pub parted: HashMap<(u32, u16), Way>,
     /// The number of unsettled sends from receive buffers, on the ring being visited.
     pub echoes: u32,
     /// The list of the sends that were settled last, kept for its memory.
@@ -155,7 +160,9 @@ impl<B: Behaviour> Worker<B> {
             spills: Spills::default(),
             gather: Gather::default(),
             messages: Messages::default(),
+            floods: Floods::default(),
             own_sources: HashMap::new(),
+            parted: HashMap::new(),
             echoes: 0,
             settled: Vec::new(),
             settled_sends: 0,

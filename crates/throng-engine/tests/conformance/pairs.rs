@@ -22,6 +22,7 @@ on_each_engine! {
     a_pair_ends_for_the_one_whose_peer_was_first,
     a_reset_of_either_arrives_on_the_other,
     a_reset_arrives_although_nothing_is_read_any_more,
+    a_reset_arrives_although_a_flood_stands_still,
     a_peer_that_does_not_read_bounds_what_is_kept,
     a_partner_that_cannot_be_opened_is_told,
     what_was_received_before_waits_for_the_partner,
@@ -354,6 +355,26 @@ fn a_reset_of_either_arrives_on_the_other(engine: Engine) {
             let tally = side.wait("both end", |t| t.closed_in_all() == ended);
             assert_eq!(tally.closed(Closed::ResetByPeer), ended / 2, "{tally:?}");
         }
+    }
+    side.close();
+}
+
+fn a_reset_arrives_although_a_flood_stands_still(engine: Engine) {
+    let (side, listener) = to_listener(engine);
+    for (n, sender_first) in [(1, true), (2, false)] {
+        let [mut client, mut backend] = pair(&side, &listener);
+        // It flows at first.
+        carried([&mut client, &mut backend], &peer::noise(n, 1 << 20));
+        fill(&mut client, &mut Endless::new());
+        client.set_nonblocking(false).expect("fcntl");
+        let (first, mut second) = match sender_first {
+            true => (client, backend),
+            false => (backend, client),
+        };
+        peer::reset(first);
+        read_to_end(&mut second, true);
+        let tally = side.wait("both end", |t| t.closed_in_all() == 2 * n);
+        assert_eq!(tally.closed(Closed::ResetByPeer), n, "{tally:?}");
     }
     side.close();
 }

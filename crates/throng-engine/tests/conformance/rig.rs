@@ -315,6 +315,7 @@ impl Serve {
                 partners: self.partners.as_ref().map(|to| Partners {
                     routes: Arc::new(routes(to, &[], None)),
                     timeout: DEADLINE,
+                    ports: None,
                 }),
             });
             side.start(

@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// A source address that has no free port is not tried again for this long, unless a connection from it ends.
 const FULL_FOR: Duration = Duration::from_secs(1);
+/// A source address is crowded when more than one in so many of its ports is in use: the kernel looks at all even ports before
+/// the odd ones.
+const CROWDED: u32 = 2;
 
 /// How backends are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -226,12 +229,15 @@ impl Backends {
             // One client tries it. The others go elsewhere until its outcome is known.
             *until = (*until).max(now + self.asked.left_out);
         }
-        backend.sources[source].held += 1;
+        let held = &mut backend.sources[source].held;
+        *held += 1;
+        let crowded = *held > self.asked.ports / CROWDED;
         self.standing[target].of.attempted.add(1);
         Some(Way {
             target: target as u16,
             source: backend.given.at(source),
             own: None,
+            crowded,
         })
     }
 

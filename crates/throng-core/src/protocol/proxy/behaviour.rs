@@ -71,7 +71,7 @@ impl Pair {
         Way {
             target: self.target,
             source: self.source.checked_sub(1),
-            own: None,
+            ..Way::default()
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Pipes, through which pages go from one socket to another (splice(2)).
 
-use super::poll::length;
+use crate::socket::length;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
@@ -9,11 +9,8 @@ use throng_core::engine::Engine;
 
 /// The most that a pipe holds, and that waits for a peer.
 const PIPE_BYTES: usize = 256 * 1024;
-/// The most pipes of a worker. Plans know of their files.
-const MOST_PIPES: usize = Engine::Epoll.pipes_per_worker() as usize;
-
 /// A pipe, which is empty between splices.
-pub(super) struct Pipe {
+pub(crate) struct Pipe {
     reads: OwnedFd,
     writes: OwnedFd,
     /// Counts the pipes that there are.
@@ -21,19 +18,29 @@ pub(super) struct Pipe {
 }
 
 /// The pipes of a worker.
-#[derive(Default)]
-pub(super) struct Pipes {
+pub(crate) struct Pipes {
     idle: Vec<Pipe>,
     one: Arc<()>,
+    /// How many there may be.
+    most: usize,
 }
 
 impl Pipes {
+    /// As many pipes as a worker of `engine` may have: plans know of their files.
+    pub fn of(engine: Engine) -> Pipes {
+        Pipes {
+            idle: Vec::new(),
+            one: Arc::default(),
+            most: engine.floods_per_worker() as usize,
+        }
+    }
+
     /// An empty pipe; `None` if there are too many, or no files for another one.
     pub fn borrow(&mut self) -> Option<Pipe> {
         if let Some(pipe) = self.idle.pop() {
             return Some(pipe);
         }
-        if Arc::strong_count(&self.one) > MOST_PIPES {
+        if Arc::strong_count(&self.one) > self.most {
             return None;
         }
         Pipe::new(Arc::clone(&self.one)).ok()
