@@ -39,6 +39,7 @@ mod checks;
 mod closing;
 mod early;
 mod ending;
+mod flooding;
 mod floods;
 mod gather;
 mod mapping;

@@ -3,7 +3,7 @@
 //! What the kernel does not take is copied to the spill of the one that sends it. While that has more than 256 KiB in it, the
 //! other is not read from. So at most twice that waits for a peer, and what the worker's buffers held when it was too much.
 
-use super::floods::{FROM, TO};
+use super::flooding::{FROM, TO};
 use super::op::{self, Op, Tag};
 use super::opening::{ACCEPT_REST, push_connect};
 use super::unsettled::Source;
