@@ -41,7 +41,7 @@ pub fn supervise(words: &[OsString]) -> io::Result<u8> {
     let command = match started {
         Ok(child) => Pid::from_child(&child),
         Err(e) => {
-            eprintln!("{}: {e}", program.display());
+            eprintln!("throng: {}: {e}", program.display());
             return Ok(NOT_STARTED);
         }
     };

@@ -111,6 +111,17 @@ fn the_command_runs_among_them_and_its_exit_code_is_the_lab_s() {
 }
 
 #[test]
+fn a_server_that_sends_of_itself_gets_its_message() {
+    let net = Net::own();
+    let ran = run(
+        &net,
+        "lab 1 --serve chargen -m tick -- load -c 1 --hold 300ms --output json {server}:9000",
+    );
+    let received = ran.reached().traffic.bytes_received;
+    assert!(received >= 4, "{ran}");
+}
+
+#[test]
 fn a_fleet_has_an_agent_on_each_host() {
     let net = Net::own();
     let ran = run(
@@ -221,7 +232,32 @@ fn nothing_is_left_of_a_lab_that_is_interrupted_or_killed() {
 fn what_a_lab_cannot_do_is_said_in_a_line() {
     let net = Net::own();
     for (args, code, says) in [
-        ("lab 0 -- true", 2, "1..=511"),
+        (
+            "lab 0 -- true",
+            2,
+            "'0' is not a number of hosts; write one from 1 to 511",
+        ),
+        ("lab x -- true", 2, "'x' is not a number of hosts"),
+        (
+            "lab 1 --addresses 255 -- true",
+            2,
+            "write one from 1 to 254",
+        ),
+        (
+            "lab 1 --serve sink --port 0 -- true",
+            2,
+            "'0' is not a port",
+        ),
+        (
+            "lab 1 --serve chargen -- true",
+            2,
+            "--serve chargen needs a message to send: add -m",
+        ),
+        (
+            "lab 1 --serve echo -m x -- true",
+            2,
+            "--mode echo sends no messages of its own",
+        ),
         ("lab -- true", 2, "<N>"),
         ("lab --on 1 -- true", 2, "THRONG_LAB is not set"),
         ("lab 2 -- lab --on 3 -- true", 2, "the hosts 1 to 2"),
@@ -232,7 +268,7 @@ fn what_a_lab_cannot_do_is_said_in_a_line() {
         (
             "lab 1 -- no-such-program",
             127,
-            "no-such-program: No such file",
+            "throng: no-such-program: No such file",
         ),
     ] {
         let ran = run(&net, args);

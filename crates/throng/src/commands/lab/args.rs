@@ -2,7 +2,9 @@
 
 use crate::cli::serve_mode;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::net::Ipv4Addr;
+use std::str::FromStr;
 use throng_core::lab::{MOST_ADDRESSES, MOST_HOSTS};
 use throng_core::protocol::ServeMode;
 use throng_core::units::Bandwidth;
@@ -15,6 +17,8 @@ Examples:
       Your server in place of throng's.
   throng lab 8 --serve sink -- fleet run load -c 16k {server}:9000
       One load from eight hosts, with one summary.
+  throng lab 1 --serve chargen -m tick -- load -c 9 {server}:9000
+      A server that sends of itself.
   throng lab 4 --rate-limit 100Mbps --loss 1%
       A lab with slow and lossy links that stands until Ctrl-C.
   throng lab --on 3 -- load -c 20k {server}:9000
@@ -28,7 +32,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Number of hosts besides the server's
-    #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_HOSTS)), required_unless_present_any = ["on", "become_host"])]
+    #[arg(value_name = "N", value_parser = hosts, required_unless_present_any = ["on", "become_host"])]
     pub hosts: Option<u32>,
 
     /// Run `throng serve` with this mode on the server's host
@@ -36,15 +40,25 @@ pub(crate) struct Args {
     pub serve: Option<ServeMode>,
 
     /// Port of --serve
-    #[arg(long, value_name = "PORT", default_value = "9000", requires = "serve", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", default_value = "9000", requires = "serve", value_parser = port)]
     pub port: u16,
+
+    /// Message that --serve chargen sends again and again on each connection; repeatable, sent in turn
+    #[arg(
+        short,
+        long = "message",
+        value_name = "S",
+        requires = "serve",
+        allow_hyphen_values = true
+    )]
+    pub messages: Vec<OsString>,
 
     /// Shell command that runs another server on the server's host, in the foreground or not; {server} is its address
     #[arg(long, value_name = "CMD")]
     pub start: Option<String>,
 
     /// Addresses of each host: 198.18.HOST.1 and the following ones
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_ADDRESSES)))]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = addresses)]
     pub addresses: u32,
 
     /// Bandwidth of the link of each host but the server's, in each direction: 10Mbps (bits) or 1MBps (bytes)
@@ -66,6 +80,32 @@ pub(crate) struct Args {
     /// Command of throng's, or another program, to run; {server} in it is the server's address
     #[arg(value_name = "COMMAND", last = true)]
     pub command: Vec<OsString>,
+}
+
+fn hosts(text: &str) -> Result<u32, String> {
+    up_to(MOST_HOSTS, "a number of hosts", text)
+}
+
+fn addresses(text: &str) -> Result<u32, String> {
+    up_to(MOST_ADDRESSES, "a number of addresses", text)
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    up_to(u16::MAX, "a port", text)
+}
+
+/// A whole number from 1 to `most`, which is `what`.
+fn up_to<N: FromStr + From<u8> + PartialOrd + Display>(
+    most: N,
+    what: &str,
+    text: &str,
+) -> Result<N, String> {
+    match text.parse() {
+        Ok(n) if n >= N::from(1) && n <= most => Ok(n),
+        _ => Err(format!(
+            "'{text}' is not {what}; write one from 1 to {most}"
+        )),
+    }
 }
 
 /// A bandwidth above zero: none is no limit for the kernel.

@@ -12,7 +12,6 @@ pub(crate) use args::Args;
 
 use crate::{Failure, command_line, signals};
 use network::{Host, Network};
-use std::ffi::OsString;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,9 +40,8 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
     let program = command_line::program()?;
     let serves = match (&args.serve, &args.start) {
         (Some(mode), _) => {
-            let port = args.port.to_string();
-            let words = ["serve", "--mode", mode.name(), &port].map(OsString::from);
-            [vec![program.clone().into_os_string()], words.into()].concat()
+            let words = words::of_server(*mode, args.port, &args.messages, grammar)?;
+            [vec![program.clone().into_os_string()], words].concat()
         }
         (None, Some(script)) => shell(&script.replace("{server}", &SERVER.to_string())).into(),
         (None, None) => Vec::new(),
