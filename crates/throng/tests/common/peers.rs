@@ -18,7 +18,7 @@ pub fn installed(net: &Net, program: &str) -> Command {
 }
 
 /// Where `program` is installed.
-fn place(program: &str) -> PathBuf {
+pub fn place(program: &str) -> PathBuf {
     // Daemons live where an ordinary user's PATH does not lead.
     let path = format!(
         "{}:/usr/local/sbin:/usr/sbin:/sbin",

@@ -42,6 +42,7 @@ mod serve;
 mod signals;
 mod sockets;
 mod sources;
+mod ssh;
 mod storms;
 mod sweep;
 mod target_server;
