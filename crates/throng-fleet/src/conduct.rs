@@ -84,6 +84,7 @@ pub fn conduct(
                         Arrival::Interrupted => coordinator.interrupted(agent),
                         Arrival::Restored => coordinator.restored(agent, now),
                         Arrival::Gone(why) => coordinator.gone(agent, &why, now),
+                        Arrival::Unusable(why) => coordinator.unusable(agent, &why, now),
                     }
                 }
             }

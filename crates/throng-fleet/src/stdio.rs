@@ -5,15 +5,23 @@ use crate::message::{self, FromAgent, MOST_FROM_AGENT, MOST_TO_AGENT, ToAgent};
 use crate::transport::{Arrival, End, Incoming, Link, Orders, Reports, Transport};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{self, Child, ChildStdin, ChildStdout, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{self, Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How long an agent may take to end once it has nothing more to do.
 const TO_END: Duration = Duration::from_secs(5);
+/// How long its last lines and its exit status may take to come once it says nothing any more.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The interval between looks at whether it has.
 const LOOK: Duration = Duration::from_millis(5);
+/// Lines that are no message and that may come before the first one: a login may print something. What says more is no agent.
+const MOST_BEFORE: u32 = 16;
+/// The exit code of an agent that can't do what its command line says, as of all of throng's commands.
+const USAGE: i32 = 2;
 /// The longest line for people.
 const MOST_LINE: usize = 4096;
 
@@ -50,25 +58,64 @@ impl Transport for Command {
         if let Some(stdin) = child.stdin.take() {
             spawn("fleet-send", move || send(stdin, &orders, &gone))?;
         }
-        if let Some(stderr) = child.stderr.take() {
+        let log = child.stderr.take().map(|stderr| {
             let incoming = incoming.clone();
-            spawn("fleet-log", move || say(stderr, &incoming))?;
-        }
-        if let Some(stdout) = child.stdout.take() {
-            spawn("fleet-receive", move || receive(stdout, &incoming))?;
+            spawn("fleet-log", move || say(stderr, &incoming))
+        });
+        let log = log.transpose()?;
+        let stdout = child.stdout.take();
+        let child = Arc::new(Mutex::new(child));
+        if let Some(stdout) = stdout {
+            let child = Arc::clone(&child);
+            spawn("fleet-receive", move || {
+                if let Some(arrival) = receive(stdout, &incoming) {
+                    incoming.take(arrival);
+                    return;
+                }
+                let ended = || log.as_ref().is_none_or(JoinHandle::is_finished);
+                wait_until(LAST_WORDS, || ended() && status(&child).is_some());
+                incoming.take(ending(status(&child)));
+            })?;
         }
         Ok(Box::new(Running { child, to }))
     }
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name(name.into()).spawn(body)?;
-    Ok(())
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.into()).spawn(body)
+}
+
+/// Waits until `so`, at most for as long as `most`. Returns whether it is so.
+fn wait_until(most: Duration, so: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + most;
+    while !so() {
+        if Instant::now() >= until {
+            return false;
+        }
+        thread::sleep(LOOK);
+    }
+    true
+}
+
+/// How `child` ended; `None` if it has not.
+fn status(child: &Mutex<Child>) -> Option<ExitStatus> {
+    let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
+    child.try_wait().ok().flatten()
+}
+
+/// What becomes known of an agent that says nothing any more, and ended like this; `None` if it has not.
+fn ending(status: Option<ExitStatus>) -> Arrival {
+    match status.map(|status| (status.code(), status.signal())) {
+        Some((Some(USAGE), _)) => Arrival::Unusable(format!("it ended with exit code {USAGE}")),
+        Some((Some(code @ 1..), _)) => Arrival::Gone(format!("it ended with exit code {code}")),
+        Some((None, Some(signal))) => Arrival::Gone(format!("it was killed by signal {signal}")),
+        _ => Arrival::Gone("it ended".into()),
+    }
 }
 
 /// A child process.
 struct Running {
-    child: Child,
+    child: Arc<Mutex<Child>>,
     to: Sender<ToAgent>,
 }
 
@@ -79,17 +126,11 @@ impl Link for Running {
     }
 
     fn close(self: Box<Self>) {
-        let Running { mut child, to } = *self;
+        let Running { child, to } = *self;
         // The thread that sends ends, and closes the agent's stdin: that ends an agent which waits for orders.
         drop(to);
-        let until = Instant::now() + TO_END;
-        while matches!(child.try_wait(), Ok(None)) {
-            if Instant::now() >= until {
-                // One that stands still may have a result yet. It keeps that, and ends by itself.
-                return;
-            }
-            thread::sleep(LOOK);
-        }
+        // One that stands still may have a result yet. It keeps that, and ends by itself.
+        wait_until(TO_END, || status(&child).is_some());
     }
 }
 
@@ -111,26 +152,39 @@ fn send(mut stdin: ChildStdin, messages: &Receiver<ToAgent>, incoming: &Incoming
     }
 }
 
-/// Reads an agent's messages, until there are no more.
-fn receive(stdout: ChildStdout, incoming: &Incoming) {
+/// Reads an agent's messages, until there are no more. Returns why no more can be read, if it may go on all the same.
+fn receive(stdout: ChildStdout, incoming: &Incoming) -> Option<Arrival> {
     let (mut from, mut line) = (BufReader::new(stdout), Vec::new());
-    let why = loop {
+    let (mut has_spoken, mut before) = (false, 0);
+    loop {
         let read = match frame::read(&mut from, &mut line, MOST_FROM_AGENT) {
-            Ok(Some(read)) => read,
-            Ok(None) => break "it ended".to_owned(),
-            Err(e) => break format!("can't read what it says: {e}"),
+            Ok(read) => read?,
+            Err(e) => return Some(Arrival::Gone(format!("can't read what it says: {e}"))),
         };
         let message: Result<FromAgent, _> =
             read.and_then(|()| message::decode(&line, MOST_FROM_AGENT));
         let arrival = match message {
-            Ok(message) => Arrival::Message(Box::new(message)),
-            Err(e) => Arrival::Unreadable(e.to_string()),
+            Ok(message) => {
+                has_spoken = true;
+                Arrival::Message(Box::new(message))
+            }
+            Err(_) if message::decode::<ToAgent>(&line, MOST_TO_AGENT).is_ok() => {
+                let why = "it is no agent: it repeats what it is told";
+                return Some(Arrival::Unusable(why.into()));
+            }
+            Err(_) if !has_spoken && before == MOST_BEFORE => {
+                let why = format!("it is no agent: none of {MOST_BEFORE} lines is a message");
+                return Some(Arrival::Unusable(why));
+            }
+            Err(e) => {
+                before += 1;
+                Arrival::Unreadable(e.to_string())
+            }
         };
         if !incoming.take(arrival) {
-            return;
+            return None;
         }
-    };
-    incoming.take(Arrival::Gone(why));
+    }
 }
 
 /// Passes on what an agent writes for people. Longer lines are cut.

@@ -44,6 +44,8 @@ pub enum Arrival {
     Restored,
     /// Nothing will come any more, nor can anything be sent: why.
     Gone(String),
+    /// The same, and it never was an agent, or was started by a command line that it refuses: why.
+    Unusable(String),
 }
 
 /// Takes what comes from one agent.

@@ -350,6 +350,18 @@ impl Coordinator {
         }
     }
 
+    /// Agent `of` never was one, or refuses the command line that started it. Nothing will come of it.
+    pub fn unusable(&mut self, of: usize, why: &str, now: Duration) {
+        match self.phase {
+            Stage::Greeting { .. } | Stage::Planning { .. } if of < self.members.len() => {
+                let member = &self.members[of];
+                let line = format!("{}: {why}{}", member.name, member.last_words());
+                self.refuse(Refusal::Impossible(vec![line]));
+            }
+            _ => self.gone(of, why, now),
+        }
+    }
+
     /// The way to agent `of` is interrupted: its silence says nothing about it.
     pub fn interrupted(&mut self, of: usize) {
         let is_first = self.members.iter().all(|m| !m.is_cut_off);

@@ -71,7 +71,7 @@ fn a_killed_agent_is_named_and_what_it_had_is_neither_open_nor_closed() {
         let incomplete = summary.sources.iter().filter(|s| !s.complete);
         assert_eq!(incomplete.count(), 1, "{ran}");
         // Nothing about its plan follows.
-        let told = "is lost, with 100 connections: it ended";
+        let told = "is lost, with 100 connections: it was killed by signal 9";
         assert!(ran.stderr.lines().any(|line| line.ends_with(told)), "{ran}");
         drop(server);
     }

@@ -108,14 +108,20 @@ pub fn find(
         match chosen(wanted, &all, is_late) {
             Ok(chosen) => return Ok(chosen),
             Err(Short::Never(line)) => return Err(FindError::Missing(line)),
-            Err(Short::Yet(line)) if is_late => {
-                let line = format!("{line}, after {}", duration(until));
+            Err(Short::Yet(yet)) if is_late => {
+                let line = format!(
+                    "{} at the NATS server after {}{}",
+                    yet.missing,
+                    duration(until),
+                    yet.busy
+                );
                 return Err(FindError::Missing(line));
             }
-            Err(Short::Yet(line)) => {
+            Err(Short::Yet(yet)) => {
+                let line = format!("waiting for {}{}", yet.wanted, yet.busy);
                 // At once they would be there without a word.
                 if began.elapsed() >= AGAIN && told.as_ref() != Some(&line) {
-                    tell(format!("waiting for {line}"));
+                    tell(line.clone());
                     told = Some(line);
                 }
             }
@@ -127,9 +133,20 @@ pub fn find(
 #[derive(Debug, PartialEq, Eq)]
 enum Short {
     /// They may come yet.
-    Yet(String),
+    Yet(Yet),
     /// More time does not help.
     Never(String),
+}
+
+/// Agents that may come yet, in words.
+#[derive(Debug, PartialEq, Eq)]
+struct Yet {
+    /// What to wait for: `3 agents: 2 are there`.
+    wanted: String,
+    /// What is said if they don't come, without where: `no free agent b`.
+    missing: String,
+    /// Those that belong to a run, as an aside; empty if none does.
+    busy: String,
 }
 
 /// The agents of `all` that are wanted. With `is_late`, no more will come.
@@ -142,7 +159,14 @@ fn chosen(wanted: &Wanted, all: &[&Present], is_late: bool) -> Result<Vec<Presen
         .collect();
     let busy = match busy.is_empty() {
         true => String::new(),
-        false => format!(" (with another run: {})", busy.join(", ")),
+        false => format!(" (in another run: {})", busy.join(", ")),
+    };
+    let yet = |wanted: String, missing: String| {
+        Err(Short::Yet(Yet {
+            wanted,
+            missing,
+            busy: busy.clone(),
+        }))
     };
     let named = |name: &String| {
         let mut same = free().filter(|p| p.name == *name);
@@ -157,20 +181,23 @@ fn chosen(wanted: &Wanted, all: &[&Present], is_late: bool) -> Result<Vec<Presen
         Wanted::Any if is_late && free().next().is_some() => {
             Ok(free().map(|p| Present::clone(p)).collect())
         }
-        Wanted::Any if free().next().is_some() => Err(Short::Yet("more agents".into())),
-        Wanted::Any => Err(Short::Yet(format!("agents: none is there{busy}"))),
+        Wanted::Any if free().next().is_some() => yet("more agents".into(), String::new()),
+        Wanted::Any => yet("agents".into(), "no free agent".into()),
         Wanted::Number(n) if free().count() >= *n => {
             Ok(free().take(*n).map(|p| Present::clone(p)).collect())
         }
-        Wanted::Number(n) => Err(Short::Yet(format!(
-            "{}: {} there{busy}",
-            things(*n as u64, "agent"),
-            match free().count() {
+        Wanted::Number(n) => {
+            let wanted = things(*n as u64, "agent");
+            let there = match free().count() {
                 0 => "none is".into(),
                 1 => "1 is".into(),
                 n => format!("{n} are"),
-            }
-        ))),
+            };
+            yet(
+                format!("{wanted}: {there} there"),
+                format!("{wanted} wanted, and {there} free"),
+            )
+        }
         Wanted::Names(names) => {
             let mut found = Vec::new();
             let mut missing: Vec<&str> = Vec::new();
@@ -182,10 +209,11 @@ fn chosen(wanted: &Wanted, all: &[&Present], is_late: bool) -> Result<Vec<Presen
             }
             match missing.is_empty() {
                 true => Ok(found),
-                false => Err(Short::Yet(format!(
-                    "{}: not there{busy}",
-                    missing.join(", ")
-                ))),
+                false => {
+                    let plural = if missing.len() == 1 { "" } else { "s" };
+                    let all = format!("agent{plural} {}", missing.join(", "));
+                    yet(all.clone(), format!("no free {all}"))
+                }
             }
         }
     }
@@ -222,19 +250,46 @@ mod tests {
             let chosen: Vec<&str> = chosen.iter().map(|p| p.name.as_str()).collect();
             assert_eq!(chosen, expected);
         }
-        let none = chosen(&Wanted::Any, &[&busy], true);
-        let line = "agents: none is there (with another run: c)";
-        assert_eq!(none, Err(Short::Yet(line.into())));
-        for (wanted, line) in [
-            (Wanted::Any, "more agents"),
+        let words = |wanted: &Wanted, all: &[&Present]| match chosen(wanted, all, false) {
+            Err(Short::Yet(yet)) => (yet.wanted, yet.missing, yet.busy),
+            other => panic!("{other:?}"),
+        };
+        for (wanted, all, waits, missing, aside) in [
+            (
+                Wanted::Any,
+                &[&busy][..],
+                "agents",
+                "no free agent",
+                " (in another run: c)",
+            ),
+            (Wanted::Any, &[&a][..], "more agents", "", ""),
             (
                 Wanted::Number(3),
-                "3 agents: 2 are there (with another run: c)",
+                &all[..],
+                "3 agents: 2 are there",
+                "3 agents wanted, and 2 are free",
+                " (in another run: c)",
             ),
-            (names(&["a", "c"]), "c: not there (with another run: c)"),
+            (
+                names(&["a", "c"]),
+                &all[..],
+                "agent c",
+                "no free agent c",
+                " (in another run: c)",
+            ),
+            (
+                names(&["d", "a", "e"]),
+                &[&a][..],
+                "agents d, e",
+                "no free agents d, e",
+                "",
+            ),
         ] {
-            assert_eq!(chosen(&wanted, &all, false), Err(Short::Yet(line.into())));
+            let (told, why, others) = words(&wanted, all);
+            assert_eq!((&*told, &*why, &*others), (waits, missing, aside));
         }
+        // Late, and none is free.
+        assert!(chosen(&Wanted::Any, &[&busy], true).is_err());
         let twice = chosen(&names(&["a"]), &[&a, &other], false);
         assert!(matches!(twice, Err(Short::Never(_))), "{twice:?}");
     }

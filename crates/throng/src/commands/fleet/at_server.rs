@@ -40,7 +40,7 @@ pub(super) fn agents(
 fn missing(error: FindError) -> Failure {
     match error {
         FindError::Nats(error) => failure(error),
-        FindError::Missing(line) => Failure::fault(format!("not all agents are there: {line}")),
+        FindError::Missing(line) => Failure::fault(line),
         FindError::Interrupted => Failure {
             code: 130,
             lines: vec![error.to_string()],
