@@ -111,7 +111,8 @@ fn counts(own: u32, seconds: u64) -> Tally {
     counters.read()
 }
 
-fn about(own: u32) -> About {
+/// A run of `own` connections.
+pub(crate) fn about(own: u32) -> About {
     About {
         tool: "throng".into(),
         agent: None,

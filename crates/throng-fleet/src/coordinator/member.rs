@@ -79,6 +79,8 @@ pub(super) struct Member {
     gathered: Gathered,
     recorded: (Tally, Option<Tally>),
     record: Option<Box<Part>>,
+    /// One that can't be its record was refused: who sent that, and who sends others, is not known.
+    is_forged: bool,
     /// It can't come back.
     is_final: bool,
     lines: VecDeque<String>,
@@ -112,6 +114,7 @@ impl Member {
             gathered: Gathered::at_most(most_intervals),
             recorded: Default::default(),
             record: None,
+            is_forged: false,
             is_final: false,
             lines: VecDeque::new(),
         }
@@ -293,10 +296,35 @@ impl Member {
     /// Its run is over. A second time changes nothing.
     ///
     /// # Errors
-    /// Why the record can't be that of its part.
+    /// Why the record can't be that of its part. None that comes after it is taken.
     pub fn done(&mut self, record: Record) -> Result<(), String> {
         if self.record.is_some() {
             return Ok(());
+        }
+        if let Err(why) = self.check(&record) {
+            self.is_forged = true;
+            return Err(why);
+        }
+        let Some(part) = record.sources.into_values().next() else {
+            return Ok(());
+        };
+        self.counts = (
+            part.ending
+                .as_ref()
+                .map_or_else(|| part.opened(), |e| e.closed),
+            part.accepted(),
+        );
+        self.record = Some(Box::new(part));
+        self.doing = Doing::Ended;
+        self.has_opened = true;
+        self.asked.clear();
+        Ok(())
+    }
+
+    /// Whether `record` can be that of its part.
+    fn check(&self, record: &Record) -> Result<(), String> {
+        if self.is_forged {
+            return Err("another one was refused before".into());
         }
         let Some(part) = record.single().filter(|part| part.ending.is_some()) else {
             return Err("it is not of one run that is over".into());
@@ -309,16 +337,6 @@ impl Member {
                 self.own
             ));
         }
-        self.counts = (
-            part.ending
-                .as_ref()
-                .map_or_else(|| part.opened(), |e| e.closed),
-            part.accepted(),
-        );
-        self.record = record.sources.into_values().next().map(Box::new);
-        self.doing = Doing::Ended;
-        self.has_opened = true;
-        self.asked.clear();
         Ok(())
     }
 

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::message::Facts;
+use crate::simulated::about;
+use throng_core::record::{About, Ending, Part as Recorded, Recorder, Source};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -146,4 +148,128 @@ fn what_does_not_fit_is_refused_with_the_room_that_there_is() {
             "all agents together have room for 99 of 100 connections"
         ]
     );
+}
+
+/// What an agent with this many connections leaves behind; `is_over` says whether its run is.
+fn recorded(source: &str, connections: u32, is_over: bool) -> Record {
+    let part = Recorded {
+        about: about(connections),
+        intervals: Recorder::default().finish().0,
+        ending: is_over.then(Box::default),
+    };
+    Record::of(Source::new(source), part)
+}
+
+#[test]
+fn a_record_that_cannot_be_of_an_agent_s_part_is_refused_and_told() {
+    let two = recorded("x", 50, true)
+        .merge(recorded("y", 50, true))
+        .unwrap();
+    let nothing = Record {
+        version: VERSION,
+        sources: Default::default(),
+    };
+    let unasked = {
+        let mut record = recorded("x", 50, true);
+        for part in record.sources.values_mut() {
+            part.about = About {
+                asked: Default::default(),
+                ..about(50)
+            };
+        }
+        record
+    };
+    for (forged, why) in [
+        (
+            recorded("x", 51, true),
+            "it is of 51 connections, and 50 were ordered",
+        ),
+        (
+            unasked,
+            "it is of any number of connections, and 50 were ordered",
+        ),
+        (
+            recorded("x", 50, false),
+            "it is not of one run that is over",
+        ),
+        (two, "it is not of one run that is over"),
+        (nothing, "it is not of one run that is over"),
+    ] {
+        let (mut coordinator, plans) = fitting(100);
+        for (agent, part) in plans {
+            let number = part.number;
+            say(
+                &mut coordinator,
+                agent,
+                Report::Planned {
+                    number,
+                    holds: None,
+                },
+            );
+        }
+        assert!(coordinator.has_started());
+        let record = Box::new(forged);
+        say(&mut coordinator, 0, Report::Done { record });
+        // What is right comes too late: who sent the other one is not known.
+        for agent in [0, 1] {
+            let record = Box::new(recorded(&agent.to_string(), 50, true));
+            say(&mut coordinator, agent, Report::Done { record });
+        }
+        let (mut told, mut over) = (Vec::new(), None);
+        while let Some(step) = coordinator.next_step() {
+            match step {
+                Step::Note(Note::Fleet(line)) => told.push(line),
+                Step::Over(result) => over = Some(*result),
+                _ => {}
+            }
+        }
+        let line = format!("a is lost, with 0 connections: its record is refused: {why}");
+        assert!(told.contains(&line), "{told:?}");
+        let over = over.expect("the other one has reported").expect("it ran");
+        assert_eq!(over.lost, ["a"], "{why}");
+        let complete = over.record.sources.values().map(|p| p.ending.is_some());
+        assert_eq!(complete.collect::<Vec<_>>(), [false, true], "{why}");
+    }
+}
+
+#[test]
+fn the_first_record_of_an_agent_counts_whatever_else_comes() {
+    let (mut coordinator, plans) = fitting(100);
+    for (agent, part) in plans {
+        let number = part.number;
+        say(
+            &mut coordinator,
+            agent,
+            Report::Planned {
+                number,
+                holds: None,
+            },
+        );
+    }
+    let mut later = recorded("own", 50, true);
+    for part in later.sources.values_mut() {
+        part.ending = Some(Box::new(Ending {
+            peak: 4_000_000,
+            ..Ending::default()
+        }));
+    }
+    for (agent, record) in [
+        (0, recorded("own", 50, true)),
+        (0, later),
+        (1, recorded("other", 50, true)),
+    ] {
+        let record = Box::new(record);
+        say(&mut coordinator, agent, Report::Done { record });
+    }
+    let steps = std::iter::from_fn(|| coordinator.next_step());
+    let over = steps.filter_map(|step| match step {
+        Step::Over(result) => result.ok(),
+        _ => None,
+    });
+    let record = over.last().expect("it ran").record;
+    let peaks = record
+        .sources
+        .values()
+        .map(|p| p.ending.as_ref().map(|e| e.peak));
+    assert_eq!(peaks.collect::<Vec<_>>(), [Some(0), Some(0)]);
 }

@@ -1,6 +1,7 @@
 //! `throng fleet run` and `throng agent`: real processes, one summary.
 
 use crate::common::net::Net;
+use crate::common::peers::{said, serve_script};
 use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, load, run_words, serve, start_words, stop_serving, words};
 use rustix::process::{Pid, Signal};
@@ -125,6 +126,27 @@ fn twenty_agents_say_together_what_one_process_says() {
     let shares: Vec<u64> = b.sources.iter().map(|s| s.messages_sent).collect();
     assert_eq!(shares, [100; 20], "{fleet}");
     drop(server);
+}
+
+#[test]
+fn poisson_arrivals_of_four_agents_are_those_of_one_poisson_process_at_their_receiver() {
+    // The test itself has to tell arrivals at even distances from those.
+    for (arrivals, hold, are_poisson) in [("poisson", "5s", true), ("uniform", "1s", false)] {
+        let net = Net::own();
+        let receiver = serve_script(&net, "arrivals.py", 9000, &["10", "200"]);
+        let run = format!(
+            "load -c 64 -w 1 -m 0123456789 --rate 200 --arrivals {arrivals} --seed 18 --hold {hold} --output json 127.0.0.1:9000"
+        );
+        let ran = run_fleet(&net, &["local:4"], &run);
+        let found = said(&receiver, 1).remove(0);
+        let sent = ran.summary().traffic.messages_sent;
+        assert_eq!(found["messages"].as_u64(), Some(sent), "{ran}");
+        let p = found["p"].as_f64().expect("a probability");
+        match are_poisson {
+            true => assert!(p > 0.01, "{found} {ran}"),
+            false => assert!(p < 1e-6, "{found} {ran}"),
+        }
+    }
 }
 
 #[test]
@@ -267,15 +289,31 @@ fn agents_of_another_version_and_those_that_are_none_are_told() {
     let server = serve(&net, "127.0.0.1:9000");
     // It answers the first message as a later version would.
     let other = r#"exec:python3 -u -c 'import sys, json; run = json.loads(sys.stdin.readline())["run"]; facts = dict(tool="x", host="", machine="", network="", kernel="", cores=1); print(json.dumps(dict(run=run, report=dict(kind="hello", version=9, facts=facts)))); sys.stdin.read()'"#;
+    let misused = format!("exec:{THRONG} agent --stdio --allow nobody");
     for (agent, code, why) in [
         (
             other,
             2,
             "exec-1 speaks version 9 of the fleet's protocol, and this throng version",
         ),
-        ("exec:false", 1, "exec-1: it ended"),
+        ("exec:false", 1, "exec-1: it ended with exit code 1"),
         ("exec:echo hello", 1, "exec-1: refused: not a message"),
-        ("exec:no-such-program", 1, "exec-1: "),
+        (
+            "exec:no-such-program",
+            1,
+            "exec-1: it ended with exit code 127 (",
+        ),
+        (
+            "exec:cat",
+            2,
+            "exec-1: it is no agent: it repeats what it is told",
+        ),
+        (
+            "exec:yes",
+            2,
+            "exec-1: it is no agent: none of 16 lines is a message",
+        ),
+        (&misused, 2, "'nobody' is not ADDRESS[/LENGTH]:PORTS"),
     ] {
         let ran = run_fleet(
             &net,
@@ -289,10 +327,13 @@ fn agents_of_another_version_and_those_that_are_none_are_told() {
 }
 
 #[test]
-fn a_message_that_is_too_long_is_refused_and_the_next_one_answered() {
+fn orders_that_are_none_are_refused_and_logged_and_the_next_one_is_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
     let mut agent = Net::host()
         .command(THRONG)
-        .args(["agent", "--stdio"])
+        .args(["agent", "--stdio", "--log"])
+        .arg(&log)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -306,10 +347,15 @@ fn a_message_that_is_too_long_is_refused_and_the_next_one_answered() {
             return line;
         }
     };
-    let order = |text: &str| format!(r#"{{"run":"r","order":{{{text}}}}}"#) + "\n";
+    let order_of =
+        |run: &str, text: &str| format!(r#"{{"run":"{run}","order":{{{text}}}}}"#) + "\n";
+    let order = |text: &str| order_of("r", text);
+    let ping = r#""kind":"ping","number":3"#;
+    // Nobody has greeted it yet.
+    orders.write_all(order(ping).as_bytes()).unwrap();
     let hello = order(r#""kind":"hello","version":9,"agent":"a","token":null"#);
     orders.write_all(hello.as_bytes()).unwrap();
-    // It says its own, and the coordinator refuses another one.
+    // It says its own version, and the coordinator refuses another one.
     assert!(report("hello").contains(r#""version":"#));
     orders.write_all(&vec![b'x'; 9 << 20]).unwrap();
     orders.write_all(b"\n").unwrap();
@@ -319,12 +365,64 @@ fn a_message_that_is_too_long_is_refused_and_the_next_one_answered() {
         .unwrap();
     assert!(report("refused").contains("not a message"));
     orders
-        .write_all(order(r#""kind":"ping","number":3"#).as_bytes())
+        .write_all(order_of("other", r#""kind":"stop""#).as_bytes())
         .unwrap();
+    assert!(report("refused").contains(r#""run":"other""#));
+    orders.write_all(order(ping).as_bytes()).unwrap();
     assert!(report("pong").contains(r#""number":3"#));
     // Without a coordinator it ends.
     drop(orders);
     assert_eq!(agent.wait().unwrap().code(), Some(1));
+    let logged = std::fs::read_to_string(&log).unwrap();
+    let refused = logged
+        .lines()
+        .filter_map(|line| line.split_once("refused: "));
+    let why: Vec<&str> = refused.map(|(_, why)| why).collect();
+    let expected = [
+        "an order before the first greeting",
+        "a message has more than 8388608 bytes",
+        "not a message of the fleet's protocol, version 2: unknown variant `explode`",
+        "an order of another run: this agent belongs to one already",
+    ];
+    assert_eq!(why.len(), expected.len(), "{logged}");
+    for (why, expected) in why.into_iter().zip(expected) {
+        assert!(why.starts_with(expected), "{expected}: {logged}");
+    }
+}
+
+#[test]
+fn a_forged_record_and_a_report_that_is_too_long_are_refused_and_told() {
+    let net = Net::own();
+    let server = serve(&net, "127.0.0.1:9000");
+    // A record of one connection more than the agent's part has.
+    let directory = tempfile::tempdir().unwrap();
+    let keep = directory.path().display();
+    let forger = format!(
+        "exec:sh -c \"{THRONG} agent --stdio --keep {keep} | sed -u '/kind.:.done/s/.connections.:50,/\\\"connections\\\":51,/'\""
+    );
+    let ran = run_fleet(
+        &net,
+        &[&forger, "local:1"],
+        "load -c 100 --hold 1s --output json 127.0.0.1:9000",
+    );
+    let s = ran.fell_short();
+    let why = "its record is refused: it is of 51 connections, and 50 were ordered";
+    let is_told = |line: &str| line.contains("exec-1 is lost, ") && line.ends_with(why);
+    assert!(ran.stderr.lines().any(is_told), "{ran}");
+    let complete: Vec<bool> = s.sources.iter().map(|s| s.complete).collect();
+    assert_eq!(complete, [false, true], "{ran}");
+    assert_eq!(s.connections.established, 100, "{ran}");
+    let loud =
+        format!("exec:sh -c \"head -c 68000000 /dev/zero; echo; exec {THRONG} agent --stdio\"");
+    let ran = run_fleet(
+        &net,
+        &[&loud],
+        "load -c 10 --hold 100ms --output json 127.0.0.1:9000",
+    );
+    ran.reached();
+    let why = "exec-1: refused: a message has more than 67108864 bytes";
+    assert!(ran.stderr.contains(why), "{ran}");
+    assert_eq!(stop_serving(server).connections.accepted, Some(110));
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! Fleets over NATS: real servers, real agents.
 
+use super::fleet::THRONG;
 use crate::common::net::Net;
-use crate::common::peers::start_server;
+use crate::common::peers::{place, start_script, start_server};
 use crate::common::process::{Process, Ran};
-use crate::common::{PATIENCE, serve, start_words, stop_serving, words};
+use crate::common::{PATIENCE, serve, start, start_words, stop_serving, words};
 use rustix::process::Signal;
+use std::time::{Duration, Instant};
+use throng_core::summary::Finding;
 
 /// A server that anybody on this machine may log in to, with what it keeps in `directory`.
 fn server(net: &Net, directory: &str) -> Process {
@@ -132,7 +135,7 @@ fn what_does_not_belong_here_is_refused_and_no_password_is_shown() {
             url,
             format!("--agents nats:careful,b --nats-wait 1s {load}"),
             1,
-            "not all agents are there: b: not there, after 1",
+            "no free agent b at the NATS server after 1",
         ),
         (
             "nats://198.18.0.1:4222",
@@ -156,4 +159,148 @@ fn what_does_not_belong_here_is_refused_and_no_password_is_shown() {
     assert_eq!(stop_serving(target).connections.accepted, Some(10));
     end(vec![careful]);
     drop(nats);
+}
+
+#[test]
+fn what_a_stranger_at_the_server_says_is_refused_and_logged() {
+    let net = Net::own();
+    let args = "-a 127.0.0.1 -p 4222 --user me --pass secret";
+    let nats = start_server(&net, "nats-server", &words(args), 4222);
+    let stranger = |when: &str| {
+        let ran = start_script(&net, "nats_stranger.py", &["4222", "me", "secret", when]);
+        let ran = ran.wait(PATIENCE);
+        assert_eq!(ran.code, 0, "{ran}");
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("token"), "word\n").unwrap();
+    let target = serve(&net, "127.0.0.1:9000");
+    let url = "nats://me:secret@127.0.0.1:4222";
+    let options = format!(
+        "--name careful --token-file {} --log {} --keep {}",
+        at("token"),
+        at("log"),
+        directory.path().display()
+    );
+    let careful = agent(&net, url, &options);
+    stranger("before");
+    careful.wait_for_stderr("refused: an order with a name of a run that is none");
+    let logged = |why: &str| {
+        let log = std::fs::read_to_string(at("log")).unwrap();
+        log.lines().filter(|line| line.contains(why)).count()
+    };
+    let no_token = "refused: an order of run r: the token is missing or wrong";
+    for (why, times) in [
+        ("refused: not a message of the fleet's protocol", 1),
+        ("refused: a message has more than 8388608 bytes", 1),
+        (no_token, 2),
+        ("belongs to run", 0),
+    ] {
+        assert_eq!(logged(why), times, "{why}");
+    }
+    // In the middle of a run, its orders change nothing. Who may send reports may forge them, which is found out.
+    let load = "load -c 20 --hold 3s --output json 127.0.0.1:9000";
+    let run = format!(
+        "--token-file {} --agents nats:1 --agents local:1 {load}",
+        at("token")
+    );
+    let fleet = start_fleet(&net, url, &run);
+    fleet.wait_for_stderr("holding");
+    stranger("during");
+    fleet.wait_for_stderr("careful: refused: not a message of the fleet's protocol");
+    let ran = fleet.wait(PATIENCE);
+    let s = ran.fell_short();
+    let why = "careful is lost, with 10 connections: its record is refused: it is not of one run that is over";
+    assert!(ran.stderr.contains(why), "{ran}");
+    let complete: Vec<bool> = s.sources.iter().map(|s| s.complete).collect();
+    assert_eq!(complete, [false, true], "{ran}");
+    let c = &s.connections;
+    assert_eq!(
+        (c.established, c.open_at_end, c.unknown),
+        (20, 10, 10),
+        "{ran}"
+    );
+    let run = "the token is missing or wrong: --token-file names";
+    assert_eq!(logged(run), 3);
+    assert_eq!(logged("refused: not a message of the fleet's protocol"), 2);
+    assert_eq!(logged("ordered to stop"), 0);
+    assert_eq!(stop_serving(target).connections.accepted, Some(20));
+    drop((careful, nats));
+}
+
+#[test]
+fn a_lab_host_whose_link_is_cut_is_lost_and_back_and_so_are_its_connections() {
+    let net = Net::own();
+    let lab = start(&net, "lab 2 --serve echo");
+    let line = lab.wait_for_stderr("export THRONG_LAB=");
+    let (_, hosts) = line.split_once("export ").expect("a variable");
+    let (_, hosts) = hosts.split_once('=').expect("its value");
+    let hosts = hosts.split(';').next().expect("a shell's command");
+    let on = |host: &str, words: &[&str]| {
+        let mut command = net.command(THRONG);
+        command.env("THRONG_LAB", hosts);
+        command.args(["lab", "--on", host, "--"]).args(words);
+        Process::start(format!("{} on {host}", words.join(" ")), command)
+    };
+    let program = place("nats-server");
+    let args = "-a 198.18.0.2 -p 4222 --user me --pass secret";
+    let nats = on(
+        "server",
+        &[vec![program.to_str().unwrap()], words(args)].concat(),
+    );
+    nats.wait_for_stderr("Server is ready");
+    let url = "nats://me:secret@198.18.0.2:4222";
+    let directory = tempfile::tempdir().unwrap();
+    let keep = directory.path().display();
+    let agent = |name: &str, host: &str| {
+        let args =
+            format!("agent --nats {url} --name {name} --allow 198.18.0.2:9000 --keep {keep}");
+        let agent = on(host, &[vec![THRONG], words(&args)].concat());
+        agent.wait_for_stderr("waits at NATS server");
+        agent
+    };
+    let agents = [agent("a", "1"), agent("b", "2")];
+    let run = format!(
+        "fleet run --nats {url} --agents nats:a,b --lost-after 2s load -c 20 -m hello --rate 40 --latency-echo \
+         --hold 10s --output json 198.18.0.2:9000"
+    );
+    let fleet = on("server", &[vec![THRONG], words(&run)].concat());
+    fleet.wait_for_stderr("holding");
+    // Each end loses what the other one sends.
+    let ends = [("1", "198.18.0.2"), ("server", "198.18.1.1")];
+    let nft = |host: &str, rules: &str| {
+        let ran = on(host, &["nft", rules]).wait(PATIENCE);
+        assert_eq!(ran.code, 0, "{ran}");
+    };
+    for (host, from) in ends {
+        nft(
+            host,
+            &format!(
+                "add table ip cut; add chain ip cut in {{ type filter hook input priority 0; }}; \
+                 add rule ip cut in ip saddr {from} drop"
+            ),
+        );
+    }
+    let healed = Instant::now() + Duration::from_secs(5);
+    fleet.wait_for_stderr("a is lost, with 10 connections: it was silent for 2");
+    std::thread::sleep(healed.saturating_duration_since(Instant::now()));
+    for (host, _) in ends {
+        nft(host, "delete table ip cut");
+    }
+    fleet.wait_for_stderr("a is back after");
+    let ran = fleet.wait(PATIENCE);
+    let s = ran.summary();
+    let is_lost = |f: &Finding| f.kind() == "source_lost";
+    assert!(
+        s.sources.iter().all(|s| s.complete && s.peak == 10) && !s.findings.iter().any(is_lost),
+        "{ran}"
+    );
+    let c = &s.connections;
+    assert_eq!((c.open_at_end, c.unknown), (20, 0), "{ran}");
+    // Connections stood still as long as the link was cut, and none of them was lost: each message was answered.
+    let slowest = |at: usize| s.sources[at].latency.map(|l| l.max_us);
+    assert!(slowest(0) > Some(4e6), "{ran}");
+    let answered = s.latency.response.map(|r| r.count);
+    assert_eq!(answered, Some(s.traffic.messages_sent), "{ran}");
+    drop((agents, nats, lab));
 }

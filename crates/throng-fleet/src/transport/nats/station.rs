@@ -144,6 +144,7 @@ impl Station {
 impl Desk {
     /// Takes an order, or refuses it.
     fn take(&mut self, received: Received) {
+        let is_known = self.token.is_none() || received.token == self.token;
         let order: Result<ToAgent, MessageError> = received
             .bytes
             .and_then(|bytes| message::decode(&bytes, MOST_TO_AGENT));
@@ -152,17 +153,22 @@ impl Desk {
             Ok(_) => return self.log("refused: an order with a name of a run that is none"),
             Err(e) => {
                 self.log(&format!("refused: {e}"));
-                if let Some((_, Some(orders))) = &self.run {
+                // Its coordinator is told, unless it came from somebody else.
+                if let Some((_, Some(orders))) = self.run.as_ref().filter(|_| is_known) {
                     orders.take(Err(e.to_string()));
                 }
                 return;
             }
         };
-        if self.token.is_some() && received.token != self.token {
-            // It says nothing new every half second.
-            if !matches!(order.order, Order::Beat) {
-                let why = "the token is missing or wrong: --token-file names the file that has it";
-                self.refuse(&order.run, why);
+        if !is_known {
+            const WHY: &str =
+                "the token is missing or wrong: --token-file names the file that has it";
+            match &self.run {
+                // It says nothing new every half second.
+                _ if matches!(order.order, Order::Beat) => {}
+                // The coordinator of this run has the token: somebody else pretends to be it, which is none of its business.
+                Some((run, _)) if *run == order.run => self.log_refusal(run, WHY),
+                _ => self.refuse(&order.run, WHY),
             }
             return;
         }
@@ -186,8 +192,12 @@ impl Desk {
         }
     }
 
-    fn refuse(&self, run: &str, why: &str) {
+    fn log_refusal(&self, run: &str, why: &str) {
         self.log(&format!("refused: an order of run {run}: {why}"));
+    }
+
+    fn refuse(&self, run: &str, why: &str) {
+        self.log_refusal(run, why);
         let message = FromAgent {
             run: run.to_owned(),
             report: Report::Refused { line: why.into() },
