@@ -184,7 +184,7 @@ fn the_short_form_hides_no_doubt() {
         "kernel's sockets 2,000,007 of which throng accounts for 2,000,000",
         "unsure: not only that of the sockets",
         "Server not read its processes: run as root",
-        "not io_uring kernel.io_uring_disabled is 2",
+        "not io_uring: kernel.io_uring_disabled is 2",
     ] {
         assert!(text.contains(part), "{part:?} is missing: {text}");
     }

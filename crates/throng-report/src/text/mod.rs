@@ -481,7 +481,8 @@ fn run(summary: &Summary) -> Section {
     );
     all.prose("engine", &engine).labelled("");
     if let Some(why) = &summary.why_epoll {
-        all.prose("not io_uring", why);
+        all.prose("not io_uring", why)
+            .in_short(format!("not io_uring: {why}"));
     }
     let mut took = human::seconds(summary.seconds);
     if summary.closing_s > 0.0 {
