@@ -19,6 +19,9 @@ pub struct Evidence {
     /// The age that nine of ten of the connections did not exceed that a peer closed or reset; `None` if there were
     /// none.
     pub closed_aged: Option<Duration>,
+    /// The client's counts since the number of connections last grew, where more were opened all the time to find out how many
+    /// can be held; `None` elsewhere.
+    pub without_growth: Option<Tally>,
     /// The targets; empty if the run opens no connections, or only to itself.
     pub targets: Vec<Target>,
     /// The Unix sockets that connections go to instead of targets.

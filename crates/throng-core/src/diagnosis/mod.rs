@@ -34,7 +34,8 @@ pub fn diagnose(e: &Evidence) -> Vec<Diagnosis> {
     all.extend(server::files(e));
     let known = all.iter().any(|d| d.certain);
     if !known && e.clients.attempted > 0 && !e.targets.is_empty() {
-        all.extend(plateau::closes_what_comes_beyond(e).or_else(|| plateau::looks_like(e)));
+        let closes = plateau::closes_what_comes_beyond(e).or_else(|| plateau::makes_room(e));
+        all.extend(closes.or_else(|| plateau::looks_like(e)));
     }
     // A queue is full because its server stopped accepting, so it comes after what stopped the server.
     all.extend(server::accept_queues(e, all.is_empty()));

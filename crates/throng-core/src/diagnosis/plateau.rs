@@ -58,6 +58,40 @@ pub fn closes_what_comes_beyond(e: &Evidence) -> Option<Diagnosis> {
     })
 }
 
+/// How many more of its connections than of new ones a server may have closed, or fewer, to have made room for these: 1/`ROOM_PART`,
+/// as it closes several at a time.
+const ROOM_PART: u64 = 4;
+/// New connections, at the same number, that show that each takes the place of another.
+const ENOUGH_REPLACED: u64 = 8;
+
+/// A server that holds a number of connections, and closes older ones to make room for new ones. That it does so shows where more
+/// are opened all the time: as many were closed as were accepted. Where a server closes connections for another reason, such as a
+/// timeout, their number grows as long as they are opened faster.
+pub fn makes_room(e: &Evidence) -> Option<Diagnosis> {
+    let counted = e.without_growth?;
+    let closed = counted.closed(Closed::ByPeer) + counted.closed(Closed::ResetByPeer);
+    let accepted = counted.established;
+    if accepted < ENOUGH_REPLACED || accepted.abs_diff(closed) > accepted / ROOM_PART {
+        return None;
+    }
+    if NOT_BY_A_SERVER.iter().any(|why| counted.failed(*why) > 0) {
+        return None;
+    }
+    Some(Diagnosis {
+        limit: LimitKind::TargetConnections,
+        allows: None,
+        certain: false,
+        what: format!(
+            "the target holds about {} and closes older ones for new ones ({} accepted meanwhile, {} closed): looks like a limit of its own at which it makes room (nginx worker_connections: idle connections are closed when 15/16 are in use)",
+            things(e.clients.open(), "connection"),
+            number(accepted),
+            number(closed)
+        ),
+        remedy: "Raise it in the server's configuration, and its limit on open files with it; nginx logs \"worker_connections are not enough\"."
+            .into(),
+    })
+}
+
 /// Common limits on open files.
 const FILE_LIMITS: [u64; 20] = [
     256, 512, 1024, 2048, 4096, 8192, 10_000, 10_240, 16_384, 20_000, 32_768, 40_000, 50_000,

@@ -435,3 +435,40 @@ fn a_peak_that_did_not_stand_is_no_limit() {
     e.closed_aged = Some(Duration::from_secs(3));
     assert_eq!(first(&e), None);
 }
+
+#[test]
+fn a_server_that_closes_older_connections_for_new_ones_has_a_limit_of_its_own() {
+    // They are older than those that a server does not want.
+    let mut e = stopped_at(700);
+    e.closed_aged = Some(Duration::from_secs(9));
+    assert_eq!(first(&e), None);
+    let counted = |accepted: u64, closed: u64| {
+        let counters = Counters::default();
+        counters.established.add(accepted);
+        counters.closed(Closed::ByPeer, closed);
+        Some(counters.read())
+    };
+    for (accepted, closed, makes_room) in [
+        (500, 512, true),
+        (500, 400, true),
+        // Its number would have grown.
+        (500, 100, false),
+        // Connections that end by themselves.
+        (0, 500, false),
+        (3, 3, false),
+        (0, 0, false),
+    ] {
+        e.without_growth = counted(accepted, closed);
+        let limit = makes_room.then_some((LimitKind::TargetConnections, None, false));
+        assert_eq!(first(&e), limit, "{accepted} {closed}");
+    }
+    e.without_growth = counted(500, 512);
+    let said = diagnose(&e)[0].to_string();
+    assert!(said.contains("closes older ones for new ones"), "{said}");
+    let refused = Counters::default();
+    refused.failed(FailCause::Refused);
+    e.without_growth = e
+        .without_growth
+        .map(|counted| [counted, refused.read()].into_iter().sum());
+    assert_eq!(first(&e), None);
+}

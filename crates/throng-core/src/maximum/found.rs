@@ -214,10 +214,22 @@ impl Maximum {
                 walls()
             ),
             (Ending::None, _) => "No connection could be held".into(),
-            (Ending::Unfinished, _) => format!(
-                "The search for the most connections did not finish: {n} after {}",
-                human::seconds(self.seconds)
-            ),
+            (Ending::Unfinished, _) => {
+                let after = human::seconds(self.seconds);
+                let (were, still) = (
+                    human::verb(self.connections, "was", "were"),
+                    match self.walls.is_empty() {
+                        true => "it had met no limit yet".to_owned(),
+                        false => format!(
+                            "it had got no further at {}, which was to be confirmed",
+                            walls()
+                        ),
+                    },
+                );
+                format!(
+                    "The search for the most connections was cut short after {after}: {n} {were} open, and {still}"
+                )
+            }
         };
         self
     }

@@ -98,6 +98,7 @@ impl<'a> Before<'a> {
             clients: *clients,
             plateau,
             closed_aged,
+            without_growth: None,
             targets: self.targets(&now),
             unix: self.unix.clone(),
             holds_back: !scenario.force,

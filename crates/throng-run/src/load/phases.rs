@@ -29,7 +29,7 @@ use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::time::{Duration, Instant};
 use throng_core::capacity::LimitKind;
-use throng_core::diagnosis::{self, Diagnosis};
+use throng_core::diagnosis::{self, Diagnosis, Evidence};
 use throng_core::observer::Note;
 use throng_core::plan::{LoadPlan, Most};
 use throng_core::record::{Ending, Mark, Phase, RateChange, Record, churn};
@@ -594,10 +594,15 @@ impl<'a> Run<'a> {
 
     /// The limits that kept the run from opening all connections, as far as they show while connections are open.
     fn diagnose(&mut self, at: Duration, now: &Tally) -> Vec<Diagnosis> {
+        diagnosis::diagnose(&self.evidence(at, now))
+    }
+
+    /// What is known of a limit that the run has met by now.
+    fn evidence(&mut self, at: Duration, now: &Tally) -> Evidence {
         let measured = self.watch.measured(at, *now, self.sides.accepted());
         let mut ages = measured.age_closed_by_peer;
         ages.absorb(measured.age_reset_by_peer);
-        diagnosis::diagnose(&self.before.evidence(
+        self.before.evidence(
             self.scenario,
             self.plan,
             now,
@@ -610,7 +615,7 @@ impl<'a> Run<'a> {
                 };
                 (left.bytes, whose)
             }),
-        ))
+        )
     }
 
     /// The state of the run now.

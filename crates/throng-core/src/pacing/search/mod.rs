@@ -47,6 +47,10 @@ const SLICES: u32 = 8;
 const MOST_IN_A_ROW: u32 = 4;
 /// How often a rate between one that holds and one that breaks is tried in a row.
 const PATIENCE: u32 = 8;
+/// How often a whole number is tried in all: where it is unsure after that, as on a noisy machine, more trials of it tell nothing new.
+const MOST_OF_ONE: u32 = 16;
+/// How many trials each halving of the range takes as a rule, drains included.
+const TRIALS_A_HALVING: f64 = 4.0;
 /// Neighbouring unsure rates within this factor get no rate between them: it would be unsure, too.
 const CLOSE: f64 = 1.2;
 /// The next rate that holds, or that breaks, must be within this factor of the unsure ones; else a rate between is
@@ -226,12 +230,44 @@ impl RateSearch {
         };
         let most = self.terms.at_most.unwrap_or(Duration::MAX);
         if self.spent + settle + measure > most || self.trials >= MOST_TRIALS {
-            self.phase = Phase::Done(match self.range() {
-                Some(range) if self.is_narrow(range) => Ending::Found,
-                Some(_) => Ending::Unsure,
-                None => Ending::Unfinished,
-            });
+            self.phase = Phase::Done(self.broken_off().unwrap_or(Ending::Unfinished));
         }
+    }
+
+    /// How a search ends that tries nothing more; `None` if there is no range yet.
+    fn broken_off(&self) -> Option<Ending> {
+        Some(match self.is_narrow(self.range()?) {
+            true => Ending::Found,
+            false => Ending::Unsure,
+        })
+    }
+
+    /// Whether this whole number was tried so often that one more trial tells nothing new.
+    fn is_worn(&self, rate: f64) -> bool {
+        let mut points = self.points.iter();
+        let tried = points.find(|p| p.rate == rate).map_or(0, |p| p.trials);
+        self.terms.whole && tried >= MOST_OF_ONE
+    }
+
+    /// How long the search still takes, as a rule, once it is known between which rates the limit lies.
+    pub fn left(&self) -> Option<Duration> {
+        if matches!(self.phase, Phase::Done(_)) {
+            return None;
+        }
+        let (from, to) = (self.low()?.rate, self.high()?.rate);
+        let mut parts = (to / from).ln() / self.terms.tolerance.ln_1p();
+        if self.terms.whole {
+            parts = parts.min(to - from);
+        }
+        let trials = (parts.log2().ceil().max(0.0) * TRIALS_A_HALVING).max(1.0);
+        let most = f64::from(MOST_TRIALS.saturating_sub(self.trials).max(1));
+        let each = self.terms.settle + self.terms.measure;
+        let left = each.mul_f64(trials.min(most));
+        let most = self
+            .terms
+            .at_most
+            .map(|most| most.saturating_sub(self.spent));
+        Some(most.map_or(left, |most| left.min(most)))
     }
 
     fn tried(&mut self, rate: f64, measured: Duration, seen: &Observation) -> Phase {
@@ -248,6 +284,9 @@ impl RateSearch {
         self.points[i].verdict = self.points[i].judge(&self.terms, gap);
         match self.next_rate(&self.points[i]) {
             Err(ending) => Phase::Done(ending),
+            Ok(next) if self.is_worn(next) => {
+                Phase::Done(self.broken_off().unwrap_or(Ending::Unsure))
+            }
             // Without a drain, a lasting overload shows more clearly.
             Ok(next) if next == rate => Phase::Trying {
                 rate,

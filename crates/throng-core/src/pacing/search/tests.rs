@@ -518,3 +518,88 @@ fn the_most_connections_under_a_bound_are_found_as_a_whole_number() {
         assert!(broke - held <= 1.0 || broke / held <= 1.02, "{found:?}");
     }
 }
+
+/// Tries numbers of connections on a server whose latency is above or below the bound as `is_over` says of each trial. Returns how it
+/// ended, and how often each number was tried.
+fn in_noise(mut is_over: impl FnMut(f64) -> bool) -> (Found, Vec<(f64, u32)>) {
+    let mut terms = Terms::new(Duration::from_millis(50));
+    terms.percentile = 99.0;
+    terms.whole = true;
+    terms.messages_per_unit = 20.0;
+    terms.closed_loop = true;
+    terms.most = Rate::per_second(1000.0).unwrap();
+    terms.start = Rate::per_second(16.0).unwrap();
+    let mut search = RateSearch::new(terms);
+    let mut tried: Vec<(f64, u32)> = vec![];
+    while let Next::Run { rate, purpose, .. } = search.next() {
+        let n = rate.get();
+        if purpose == Purpose::Trial {
+            match tried.iter_mut().find(|(number, _)| *number == n) {
+                Some((_, times)) => *times += 1,
+                None => tried.push((n, 1)),
+            }
+        }
+        let (over, latency) = match is_over(n) {
+            // A third of the answers, or none.
+            true => (40, Duration::from_millis(60)),
+            false => (0, Duration::from_millis(20)),
+        };
+        let mut seen = of_connections(n, 0.001, 1e9);
+        seen.latency = Some(latency);
+        seen.slices.iter_mut().for_each(|slice| slice.over = over);
+        search.observe(&seen);
+    }
+    let Next::Done(found) = search.next() else {
+        panic!("it is over");
+    };
+    (found, tried)
+}
+
+#[test]
+fn a_number_that_stays_unsure_is_not_tried_again_and_again() {
+    // One trial in three of whichever number is disturbed.
+    let mut trial = 0;
+    let (found, tried) = in_noise(|_| {
+        trial += 1;
+        trial % 3 == 0
+    });
+    assert!(found.trials <= MOST_TRIALS, "{found:?}");
+    assert!(
+        tried.iter().all(|(_, times)| *times <= MOST_OF_ONE),
+        "{tried:?}"
+    );
+    // Without noise, no number needs so many.
+    let (found, tried) = in_noise(|n| n > 70.0);
+    assert_eq!(
+        (found.ending, found.held_per_s),
+        (Ending::Found, Some(70.0))
+    );
+    assert!(
+        tried.iter().all(|(_, times)| *times < MOST_OF_ONE),
+        "{tried:?}"
+    );
+}
+
+#[test]
+fn the_time_that_is_left_is_told_once_a_range_is_known_and_shrinks_with_it() {
+    let mut terms = Terms::new(Duration::from_millis(50));
+    terms.whole = true;
+    terms.closed_loop = true;
+    terms.messages_per_unit = 20.0;
+    terms.start = Rate::per_second(16.0).unwrap();
+    let mut search = RateSearch::new(terms);
+    let mut told = vec![];
+    while let Next::Run { rate, .. } = search.next() {
+        search.observe(&of_connections(rate.get(), 0.1, 1e9));
+        told.push(search.left());
+    }
+    let before = told.iter().take_while(|left| left.is_none()).count();
+    // 16 to 512 hold, and 1,024 breaks.
+    assert!(before >= 6, "{told:?}");
+    let left: Vec<_> = told[before..].iter().flatten().collect();
+    assert!(
+        left.len() >= 3 && left.is_sorted_by(|a, b| a >= b),
+        "{told:?}"
+    );
+    assert_eq!(told.last(), Some(&None), "it is over");
+}

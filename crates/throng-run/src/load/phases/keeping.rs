@@ -63,13 +63,7 @@ impl Run<'_> {
                 break;
             };
             let mark = self.mark();
-            self.tell(line(
-                &trial,
-                purpose,
-                &outcome.seen,
-                search.terms(),
-                objectives,
-            ));
+            let told = line(&trial, purpose, &outcome.seen, search.terms(), objectives);
             if is_of_connections(outcome.seen.broke) {
                 let found = self.diagnose(mark.at, &mark.opened);
                 client = found
@@ -91,6 +85,10 @@ impl Run<'_> {
                 });
             }
             search.observe(&outcome.seen);
+            self.tell(match search.left() {
+                Some(left) => format!("{told}; about {} left", human::duration(left)),
+                None => told,
+            });
             if client {
                 break;
             }

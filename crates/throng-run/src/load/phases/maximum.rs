@@ -4,7 +4,7 @@
 use super::{Finds, Run};
 use std::time::{Duration, Instant};
 use throng_core::capacity::LimitKind;
-use throng_core::diagnosis::Diagnosis;
+use throng_core::diagnosis::{self, Diagnosis, Evidence};
 use throng_core::human::{count, things};
 use throng_core::maximum::{
     Beyond, Ending, Event, Keeping, KnownBy, Maximum, Search, Seen, Terms, Way, Whose,
@@ -47,12 +47,17 @@ impl Run<'_> {
         let mut queue = QueueLooks::new(visible);
         let mut causes: Vec<Diagnosis> = Vec::new();
         let mut beyond = Beyond::default();
+        // The counts when the number last grew.
+        let mut grown = (0, Tally::default());
+        let mut held = 0;
         let last = loop {
             self.watch.control.hold_at_most(search.target());
             // For what is shown meanwhile.
             self.asked = u64::from(search.target()).max(1);
             let (mark, goes_on) = self.step(Phase::Opening, None, None);
+            let open = mark.opened.open().min(mark.opened.ready_now());
             if !goes_on {
+                held = open.saturating_sub(queue.look(self, mark.at, mark.opened.open()));
                 break mark;
             }
             if self.paused.is_some() {
@@ -61,7 +66,7 @@ impl Run<'_> {
             let now = &mark.opened;
             let seen = Seen {
                 at: mark.at,
-                open: now.open().min(now.ready_now()),
+                open,
                 queued: queue.look(self, mark.at, now.open()),
                 refused: now.failed_in_all() + now.closed_in_all() - now.closed(Closed::ByUs),
                 closed: now.closed(Closed::ByUs),
@@ -74,10 +79,17 @@ impl Run<'_> {
                     .take_trial(Phase::Opening, mark.at, *now, mark.accepted);
                 way.step(mark.at, held, now.established, &measured.connect);
             }
-            match search.look(&seen) {
+            let event = search.look(&seen);
+            if search.number() != grown.0 {
+                grown = (search.number(), *now);
+            }
+            match event {
                 Event::Nothing => {}
                 Event::Stuck(number) => {
-                    let found = self.diagnose(mark.at, now);
+                    let found = diagnosis::diagnose(&Evidence {
+                        without_growth: Some(now.since(&grown.1)),
+                        ..self.evidence(mark.at, now)
+                    });
                     if causes.is_empty() || !causes[0].certain && found.iter().any(|c| c.certain) {
                         causes = found;
                     }
@@ -104,7 +116,11 @@ impl Run<'_> {
             &finds,
             Concluded {
                 ending: search.ending(),
-                connections: search.number(),
+                // What stands is what was open a moment ago, which is less while it grows.
+                connections: match search.ending() {
+                    Ending::Unfinished => held,
+                    _ => search.number(),
+                },
                 walls: search.walls().to_vec(),
                 pauses: search.pauses().to_vec(),
                 beyond,

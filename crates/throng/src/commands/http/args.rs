@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use throng_core::address::SourceRange;
 use throng_core::expect::Expectation;
-use throng_core::scenario::{Connections, Objective, bounds};
+use throng_core::scenario::{ConnectRate, Connections, Objective, bounds};
 use throng_core::units::Rate;
 
 /// The headings of the help, besides that of HTTP.
@@ -96,9 +96,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "T", value_parser = bounds::positive, help_heading = LOAD)]
     pub connect_timeout: Option<Duration>,
 
-    /// New connections per second [default: as fast as the server accepts them]
-    #[arg(long, value_name = "R", help_heading = LOAD)]
-    pub connect_rate: Option<Rate>,
+    /// New connections per second; max finds the most that the server takes with a request on each, answered as --slo says
+    /// [default: as fast as the server accepts them; with max: --slo 'p99<50ms' and -c 256]
+    #[arg(long, value_name = "R|max", help_heading = LOAD)]
+    pub connect_rate: Option<ConnectRate>,
 
     /// Send nothing until all connections are established
     ///

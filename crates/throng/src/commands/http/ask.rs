@@ -17,8 +17,8 @@ use std::time::Duration;
 use throng_core::payload::{Message, Messages, ParseOptions, parse};
 use throng_core::protocol::ProtocolKind;
 use throng_core::scenario::{
-    Connect, Connections, Hold, LoadScenario, Measure, Objective, Pace, Search, Sending,
-    SocketOptions, Target, TlsClient,
+    Connect, ConnectRate, Connections, Hold, LoadScenario, Measure, Objective, Pace, Search,
+    Sending, SocketOptions, Target, TlsClient,
 };
 use throng_core::summary::LatencyReport;
 use throng_report::http::Html;
@@ -27,6 +27,11 @@ use throng_report::http::Html;
 const USUAL: Duration = Duration::from_secs(10);
 /// Connections, unless a number says otherwise.
 const CONNECTIONS: u32 = 10;
+/// The same where the most new connections per second are looked for: so many are under way at a time.
+const FOR_A_RATE: u32 = 256;
+/// The bound of the time of answers there, unless --slo has another one.
+const USUAL_BOUND: Duration = Duration::from_millis(50);
+const USUAL_PERCENTILE: f64 = 99.0;
 /// How long a request may take where nothing else ends the run, as ab's.
 const TIMEOUT: &str = "30s";
 /// The Content-Type of a body, as ab's.
@@ -36,6 +41,8 @@ const DUMPS: u8 = 4;
 
 /// The scenario that `args` ask for. Host names are not resolved yet.
 pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
+    let finds_rate = finds_connect_rate(args)?;
+    let searches = args.slo.is_some() || finds_rate;
     let connections = connections(args)?;
     let Through {
         targets,
@@ -75,7 +82,7 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
     if args.requests.is_some() && args.time.is_none() && !args.gives("timeout") {
         set("timeout", TIMEOUT)?;
     }
-    if args.no_keep_alive {
+    if args.no_keep_alive || finds_rate {
         set("requests-per-connection", "1")?;
     }
     for field in fields(args, has_body, tunnel.is_some()) {
@@ -85,7 +92,10 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
     let usual = args.requests.is_none().then_some(USUAL);
     let time = args.time.or(usual);
     let connect = Connect {
-        rate: args.connect_rate,
+        rate: match args.connect_rate {
+            Some(ConnectRate::PerSecond(rate)) => Some(rate),
+            Some(ConnectRate::Max(_)) | None => None,
+        },
         timeout: args.connect_timeout.unwrap_or(Connect::default().timeout),
         source_ip: args.source_ip.clone(),
         resolve: route::resolve(&args.route),
@@ -108,11 +118,11 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
         targets,
         connections,
         hold: match time {
-            Some(time) if args.slo.is_some() || connections.is_max() => time.into(),
+            Some(time) if searches || connections.is_max() => time.into(),
             _ => Hold::Forever,
         },
         // A search for the most connections takes its own time before.
-        duration: time.filter(|_| args.slo.is_none() && !connections.is_max()),
+        duration: time.filter(|_| !searches && !connections.is_max()),
         workers: args.workers,
         engine: args.engine.into(),
         force: args.force,
@@ -145,6 +155,39 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
     Ok(scenario)
 }
 
+/// Whether the most new connections per second are to be found: with a request on each, so that is the highest rate of requests.
+fn finds_connect_rate(args: &Args) -> Result<bool, Failure> {
+    match args.connect_rate {
+        Some(ConnectRate::Max(None)) => {}
+        Some(ConnectRate::Max(Some(_))) => {
+            return Err(Failure::usage(
+                "--connect-rate max:R: here the search is for requests, and ends where their answers are late: write max, and -t for the longest time to search",
+            ));
+        }
+        Some(ConnectRate::PerSecond(_)) | None => return Ok(false),
+    }
+    let besides = [
+        (args.requests.is_some(), "-n, which ends the run"),
+        (args.rate.is_some(), "--rate"),
+        (args.profile.is_some(), "--profile"),
+        (args.keep_alive, "--keep-alive"),
+        (
+            args.gives("requests-per-connection"),
+            "--requests-per-connection",
+        ),
+        (
+            args.connections.is_some_and(|c| c.is_max()),
+            "-c max or -c @..., which is a search of its own",
+        ),
+    ];
+    match besides.iter().find(|(given, _)| *given) {
+        Some((_, other)) => Err(Failure::usage(format!(
+            "--connect-rate max finds the highest rate with a request a connection: leave out {other}"
+        ))),
+        None => Ok(true),
+    }
+}
+
 /// How requests are paced.
 fn sending(args: &Args) -> Result<Sending, Failure> {
     let rate = run_rate(args.rate, args.profile.as_deref())?;
@@ -162,6 +205,14 @@ fn sending(args: &Args) -> Result<Sending, Failure> {
             at_most: args.time,
             ..search.clone()
         }),
+        (None, None) if matches!(args.connect_rate, Some(ConnectRate::Max(_))) => {
+            Sending::Search(Search {
+                at_most: args.time,
+                under: USUAL_BOUND,
+                percentile: USUAL_PERCENTILE,
+                written: "50ms".into(),
+            })
+        }
         (None, None) => Sending::ClosedLoop { in_flight: None },
     })
 }
@@ -174,6 +225,7 @@ fn connections(args: &Args) -> Result<Connections, Failure> {
             "-n {most} is less than -c {n}: some connections would have nothing to send"
         ))),
         Some(connections) => Ok(connections),
+        None if matches!(args.connect_rate, Some(ConnectRate::Max(_))) => Ok(FOR_A_RATE.into()),
         None => Ok(CONNECTIONS.min(most).into()),
     }
 }
