@@ -105,6 +105,8 @@ pub(crate) fn of_proxy(scenario: &ProxyScenario) -> Asked {
     Asked {
         role: Role::Proxy,
         takes_headers: scenario.accept_proxy,
+        tls_client: scenario.backend_tls.is_some(),
+        tls_server: scenario.tls.is_some(),
         connect_timeout_s: scenario.connect_timeout.as_secs_f64(),
         ..Asked::default()
     }

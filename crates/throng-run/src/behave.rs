@@ -689,7 +689,7 @@ fn tunnel(scenario: &LoadScenario) -> Option<TunnelOptions> {
     Some(TunnelOptions::new(targets, auth, scenario.connect.timeout))
 }
 
-fn server_tls(asked: &TlsServer) -> Result<ServerTls, Failure> {
+pub(crate) fn server_tls(asked: &TlsServer) -> Result<ServerTls, Failure> {
     ServerTls::new(&ServerOptions {
         identity: asked.identity.clone(),
         alpn: asked.alpn.clone(),

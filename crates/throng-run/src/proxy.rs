@@ -10,7 +10,7 @@ use crate::side::Side;
 use crate::sockets;
 use crate::stop::Stop;
 use crate::watch::{TICK, Watch};
-use crate::{Failure, asked};
+use crate::{Failure, asked, behave};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +18,12 @@ use throng_core::human;
 use throng_core::observer::Note;
 use throng_core::plan::{self, ProxyPlan};
 use throng_core::protocol::proxy::{Asked, Backends, Identity, OfBackend, Proxy, Standing};
+use throng_core::protocol::tls::TlsFailure;
 use throng_core::record::{Ending, Mark, Phase, Record};
 use throng_core::scenario::ProxyScenario;
 use throng_core::stats::OfAddress;
 use throng_engine::{Job, Listener, Order, Partners, SocketOptions};
+use throng_tls::{ClientOptions, ClientTls, PairTls, ServerTls};
 
 /// How long a proxy that is to end goes on accepting, so that those that wait in the accept queue are not reset.
 const LAST_ONES: Duration = Duration::from_millis(200);
@@ -39,6 +41,7 @@ pub fn proxy(
     attached: &mut Attached,
     stop: &Stop,
 ) -> Result<Record, Failure> {
+    let tls = ProxyTls::new(scenario)?;
     let plan = plan::proxy(scenario, &machine.host).map_err(Failure::Impossible)?;
     let backends = scenario.backends();
     let listening = scenario.listen.iter().map(|at| at.0);
@@ -69,7 +72,7 @@ pub fn proxy(
     announce(&mut watch, listeners, accepts, what(scenario));
     watch.meter.note_sockets_before();
     let counted = KernelCounter::begin();
-    let mut running = Running::start(scenario, &plan, listeners, &mut watch)?;
+    let mut running = Running::start(scenario, &plan, &tls, listeners, &mut watch)?;
     let over = |at: Duration| scenario.duration.is_some_and(|d| at >= d);
     loop {
         let at = watch.tick(TICK, scenario.duration);
@@ -102,7 +105,52 @@ fn what(scenario: &ProxyScenario) -> String {
         1 => String::new(),
         _ => format!(" ({})", scenario.balance),
     };
-    format!("proxy to {}{how}", backends.join(", "))
+    let tls = match (scenario.tls.is_some(), scenario.backend_tls.is_some()) {
+        (false, false) => "",
+        (true, false) => ", TLS with clients",
+        (false, true) => ", TLS with backends",
+        (true, true) => ", TLS with clients and backends",
+    };
+    format!("proxy to {}{how}{tls}", backends.join(", "))
+}
+
+/// TLS of a proxy.
+struct ProxyTls {
+    clients: Option<ServerTls>,
+    backends: Option<ClientTls>,
+}
+
+impl ProxyTls {
+    fn new(scenario: &ProxyScenario) -> Result<ProxyTls, Failure> {
+        let clients = scenario.tls.as_ref().map(behave::server_tls).transpose()?;
+        let backends = scenario.backend_tls.as_ref().map(|asked| {
+            // A name for each backend: those of a target are its addresses.
+            let targets = scenario.to.iter();
+            let names = targets.flat_map(|to| {
+                let name = match &asked.sni {
+                    Some(name) => name.clone(),
+                    None => to.spec.host_sent().to_owned(),
+                };
+                std::iter::repeat_n(name, to.addresses.len().max(1))
+            });
+            ClientTls::new(&ClientOptions {
+                names: names.collect(),
+                timeout: scenario.connect_timeout,
+                ..ClientOptions::of(asked, [])
+            })
+            .map_err(|e| Failure::refused(TlsFailure::for_backends(&e.to_string())))
+        });
+        Ok(ProxyTls {
+            clients,
+            backends: backends.transpose()?,
+        })
+    }
+
+    /// What a worker has of it, if any connection speaks TLS.
+    fn for_worker(&self) -> Option<PairTls> {
+        let speaks = self.clients.is_some() || self.backends.is_some();
+        speaks.then(|| PairTls::new(self.clients.as_ref(), self.backends.as_ref()))
+    }
 }
 
 /// The workers of a proxy, and what is known of its backends.
@@ -127,6 +175,7 @@ impl Running {
     fn start(
         scenario: &ProxyScenario,
         plan: &ProxyPlan,
+        tls: &ProxyTls,
         listeners: &[Arc<Listener>],
         watch: &mut Watch,
     ) -> Result<Running, Failure> {
@@ -179,7 +228,10 @@ impl Running {
                     worker,
                 };
                 let backends = Backends::new(asked, Arc::clone(&standing[worker as usize]));
-                let work = job.with(Proxy::new(backends, identity));
+                let work = match tls.for_worker() {
+                    None => job.with(Proxy::new(backends, identity)),
+                    Some(legs) => job.with(Proxy::speaking(backends, identity, legs)),
+                };
                 let name = format!("proxy-{worker}");
                 let thread = throng_engine::spawn(plan.accepts.engine, name, work)
                     .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;
@@ -274,6 +326,7 @@ impl Running {
             },
             peak: watch.peak.max(accepted.open()),
             pairs_peak,
+            secured: self.side.last_secured(),
             backends: self.of_backends(),
             full: plan.accepts.bound_by.filter(|_| pairs_peak >= most),
             ..ending

@@ -101,6 +101,59 @@ pub(crate) fn header(bytes: &[u8], stage: Stage) -> Header {
     Header::Length(HEADER + len)
 }
 
+/// A whole record.
+pub(crate) enum Record<'b> {
+    /// It arrived at once.
+    Whole(&'b [u8]),
+    /// Its beginning was kept.
+    Joined(Vec<u8>),
+}
+
+impl Record<'_> {
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Record::Whole(bytes) => bytes,
+            Record::Joined(bytes) => bytes,
+        }
+    }
+
+    /// Gives back the memory in which it was kept.
+    pub fn release(self, partials: &mut Partials) {
+        if let Record::Joined(bytes) = self {
+            partials.give_back(bytes);
+        }
+    }
+}
+
+/// Takes the next record from the start of `bytes`, whose beginning may be kept at `slot`. `None` if they are not enough; then all of
+/// them are kept.
+///
+/// # Errors
+/// The alert that the record's header deserves.
+pub(crate) fn next<'b>(
+    partials: &mut Partials,
+    slot: &mut Slot,
+    bytes: &mut &'b [u8],
+    stage: Stage,
+) -> Result<Option<Record<'b>>, u8> {
+    if !slot.is_empty() {
+        let whole = complete(partials, slot, bytes, stage)?;
+        return Ok(whole.map(Record::Joined));
+    }
+    match header(bytes, stage) {
+        Header::Length(len) if len <= bytes.len() => {
+            let (record, rest) = bytes.split_at(len);
+            *bytes = rest;
+            Ok(Some(Record::Whole(record)))
+        }
+        Header::Length(_) | Header::Short => {
+            partials.append(slot, bytes);
+            Ok(None)
+        }
+        Header::Refused(alert) => Err(alert),
+    }
+}
+
 /// Completes the record whose beginning is kept at `slot` with the first of `bytes`. `None` if they are not enough;
 /// then all of them are kept.
 ///

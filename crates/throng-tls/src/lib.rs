@@ -39,4 +39,4 @@ mod verify;
 pub use client::{ClientOptions, ClientTls};
 pub use config::{ConfigError, Version, Versions};
 pub use server::{ServerOptions, ServerTls};
-pub use tls::{Tls, TlsConn};
+pub use tls::{PairTls, Tls, TlsConn};

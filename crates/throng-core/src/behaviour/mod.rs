@@ -85,6 +85,33 @@ pub struct Outbox {
     /// With [`Behaviour::PAIRS`], on a connection that was accepted and has no partner: open one to there. Until that has an
     /// outcome, no more is read from this connection.
     pub open: Option<Way>,
+    /// With [`Behaviour::PAIRS`]: what concerns the partner.
+    pub pair: OfPair,
+}
+
+/// What a behaviour of [pairs](Behaviour::PAIRS) asks for that concerns the partner of an event's connection.
+#[derive(Clone, Debug, Default)]
+pub struct OfPair {
+    /// Bytes to send on the partner, as with [`Transmit::Across`], and before what [`Outbox::send`] asks for. The buffer belongs to the
+    /// engine, as [`Outbox::bytes`].
+    pub across: Vec<u8>,
+    /// The peer of this connection has said that it sends no more, although its stream goes on. That is passed on as the end of its
+    /// stream would be.
+    pub ended: bool,
+    /// So has the partner's, before.
+    pub partner_ended: bool,
+    /// The partner no longer [waits](Behaviour::waits): it is read from.
+    pub resume: bool,
+    /// With [`Outbox::close`]: the partner is reset.
+    pub cut: bool,
+}
+
+impl OfPair {
+    /// Whether nothing is requested.
+    #[inline]
+    pub fn is_done(&self) -> bool {
+        self.across.is_empty() && !(self.ended | self.partner_ended | self.resume | self.cut)
+    }
 }
 
 impl Outbox {
@@ -97,6 +124,7 @@ impl Outbox {
             && self.read == 0
             && self.wake.is_none()
             && self.open.is_none()
+            && self.pair.is_done()
     }
 }
 
@@ -240,6 +268,16 @@ pub trait Behaviour {
     fn passes(&self, _: &Self::Conn, _id: u32) -> bool {
         false
     }
+
+    /// With [`Behaviour::PAIRS`]: whether nothing is to be read from connection `id` for now, although it has a partner. It is asked when
+    /// reading would begin or go on; [`OfPair::resume`] says that the answer has changed to no.
+    fn waits(&self, _: &Self::Conn, _id: u32) -> bool {
+        false
+    }
+
+    /// With [`Behaviour::PAIRS`]: the peer of a connection has finished sending. What is now sent on the partner goes before the end of
+    /// its stream. It is not called where the behaviour has [said](OfPair::ended) so.
+    fn peer_finished(&mut self, _: &mut Self::Conn, _: &At, _: &mut Outbox) {}
 
     /// With [`Behaviour::PAIRS`]: whether it is to know who connections are accepted from. The answer must be the same each time.
     fn asks_who(&self) -> bool {

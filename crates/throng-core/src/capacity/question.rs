@@ -172,6 +172,8 @@ impl Question {
             relays: true,
             transparent: scenario.transparent,
             asks_who: scenario.asks_who(),
+            tls: scenario.speaks_tls(),
+            resume: scenario.backend_tls.as_ref().is_some_and(|tls| tls.resume),
             ..Question::of(Role::Both)
         }
     }

@@ -920,6 +920,8 @@ impl ProxyScenario {
             };
             return Err(Contradiction::NotABackend(spec.to_string(), why));
         }
+        check_alpn(self.tls.iter().flat_map(|tls| &tls.alpn))?;
+        check_alpn(self.backend_tls.iter().flat_map(|tls| &tls.alpn))?;
         match self.transparent && !self.source_ip.is_empty() {
             true => Err(Contradiction::TwoSources),
             false => Ok(self),

@@ -1,12 +1,13 @@
 //! `throng proxy`: connections to accept, and one to a backend for each.
 
 use super::accepts::accepts;
-use super::{Target, bounds};
+use super::{Pem, Target, TlsClient, TlsServer, bounds};
 use crate::address::SourceRange;
 use crate::protocol::proxy::Balance;
 use crate::protocol::proxy_protocol::Version;
 use crate::units::written::{As, Span};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 accepts! {
@@ -24,6 +25,10 @@ accepts! {
         pub send_proxy: Option<Version> = None,
         /// Whether those of clients begin with one.
         pub accept_proxy: bool = false,
+        /// TLS on the connections of clients; `None` for bytes as they are.
+        pub tls: Option<TlsServer> = None,
+        /// TLS on the connections to backends.
+        pub backend_tls: Option<TlsClient> = None,
         /// How long an attempt to connect to a backend may take.
         #[serde(with = "As::<bounds::Positive>")]
         pub connect_timeout: Duration = Duration::from_secs(5),
@@ -55,6 +60,25 @@ impl ProxyScenario {
             })
         };
         self.backends().into_iter().find(is_itself)
+    }
+
+    /// Certificates and keys in PEM, each with its option.
+    pub fn pems_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Pem)> {
+        let backends = self.backend_tls.iter_mut();
+        let cacert = backends.filter_map(|tls| tls.cacert.as_mut());
+        let clients = self.tls.iter_mut().flat_map(TlsServer::pems_mut);
+        clients.chain(cacert.map(|pem| ("--backend-cacert", pem)))
+    }
+
+    /// The files that a run reads, each with its option.
+    pub fn files_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut PathBuf)> {
+        self.pems_mut()
+            .filter_map(|(option, pem)| Some((option, pem.file_mut()?)))
+    }
+
+    /// Whether any connection speaks TLS.
+    pub fn speaks_tls(&self) -> bool {
+        self.tls.is_some() || self.backend_tls.is_some()
     }
 
     /// The source addresses that were given.

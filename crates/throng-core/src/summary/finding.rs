@@ -394,6 +394,13 @@ pub enum Finding {
         /// Attempts to connect to backends that failed, by cause.
         failed: BTreeMap<FailCause, u64>,
     },
+    /// A proxy closed connections of clients, because the TLS handshake with their backend failed.
+    BackendsUnsecured {
+        /// Why.
+        failure: TlsFailure,
+        /// How many.
+        clients: u64,
+    },
     /// Headers of the PROXY protocol named clients that were not announced (`--proxy-source`).
     ClientsUnannounced {
         /// How many headers did.
@@ -564,6 +571,7 @@ impl Finding {
             | Finding::ServerEnded { .. }
             | Finding::ClientsTurnedAway { .. }
             | Finding::ClientsUnidentified { .. }
+            | Finding::BackendsUnsecured { .. }
             | Finding::HeadersRefused { .. }
             | Finding::AcceptingStopped { .. }
             | Finding::AcceptingFull { .. } => true,
@@ -620,6 +628,7 @@ impl Finding {
             Finding::NotAccepted { .. } => "not_accepted",
             Finding::ClientsTurnedAway { .. } => "clients_turned_away",
             Finding::ClientsUnidentified { .. } => "clients_unidentified",
+            Finding::BackendsUnsecured { .. } => "backends_unsecured",
             Finding::HeadersRefused { .. } => "headers_refused",
             Finding::ClientsUnannounced { .. } => "clients_unannounced",
             Finding::AcceptingStopped { .. } => "accepting_stopped",

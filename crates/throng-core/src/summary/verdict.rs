@@ -181,8 +181,16 @@ fn proxy(t: &Totals, findings: &mut Vec<Finding>) -> bool {
             clients: unidentified,
         });
     }
+    let mut unsecured = 0;
+    for failure in TlsFailure::ALL {
+        let clients = t.accepted.map_or(0, |a| a.proxy.unsecured(failure));
+        unsecured += clients;
+        if clients > 0 {
+            findings.push(Finding::BackendsUnsecured { failure, clients });
+        }
+    }
     let served = serve(t, findings);
-    served && turned_away + unidentified == 0
+    served && turned_away + unidentified + unsecured == 0
 }
 
 /// Failed attempts by cause, without causes that did not occur.

@@ -7,7 +7,7 @@ use throng_core::stats::Closed;
 use throng_core::time::Time;
 impl<B: Behaviour> Worker<B> {
     /// Does what a behaviour asked for. The first `got` bytes of the buffer were just received.
-    pub(super) fn apply(&mut self, index: u32, out: Outbox, got: usize, now: Time) {
+    pub(super) fn apply(&mut self, index: u32, mut out: Outbox, got: usize, now: Time) {
         let generation = self.table.conns[index as usize].generation;
         self.table.pass(out.pass);
         if let Some(at) = out.wake {
@@ -17,6 +17,13 @@ impl<B: Behaviour> Worker<B> {
             && let Some(way) = out.open
         {
             self.open_partner(index, way, now);
+            if !self.is_current(index, generation) {
+                self.keep_bytes(out.bytes);
+                return;
+            }
+        }
+        if B::PAIRS && !out.pair.is_done() {
+            self.apply_to_partner(index, &mut out.pair, now);
             if !self.is_current(index, generation) {
                 self.keep_bytes(out.bytes);
                 return;
@@ -46,6 +53,14 @@ impl<B: Behaviour> Worker<B> {
             }
         }
         self.keep_bytes(out.bytes);
+        if B::PAIRS && self.is_current(index, generation) {
+            if out.close {
+                // What a pair has not sent yet, nobody waits for.
+                self.finish(index, Closed::ByUs, now);
+                return;
+            }
+            self.pass_on_ends(index, &out.pair, now);
+        }
         if out.read > 0 && self.table.reads() == Reads::Asked && self.is_current(index, generation)
         {
             // Not at once, so that a behaviour that reads again each time does not recurse.

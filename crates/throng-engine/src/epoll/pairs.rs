@@ -5,15 +5,19 @@
 
 use super::poll;
 use super::rest::Source;
-use super::worker::{BLOCKED, Worker};
+use super::sending::PAUSE_ABOVE;
+use super::worker::{BLOCKED, BUFFER_BYTES, Worker};
 use crate::socket::{self, ANY_PORT, Address, RESETS, SocketOption, fail_cause};
 use crate::table::{State, Step, is_cut, partner_of};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::slice;
-use throng_core::behaviour::{Behaviour, Way};
+use throng_core::behaviour::{Behaviour, OfPair, Way};
 use throng_core::stats::{Closed, FailCause};
 use throng_core::time::Time;
+
+/// The most bytes that wait on a connection for its partner's peer: a pipe, or a read, to which a behaviour may have added something.
+const MOST_ACROSS: usize = 4 * BUFFER_BYTES;
 
 impl<B: Behaviour> Worker<B> {
     /// Opens a connection as the partner of `of`.
@@ -93,11 +97,45 @@ impl<B: Behaviour> Worker<B> {
 
     /// Sends received bytes on a connection's partner, or keeps them for it.
     pub(super) fn send_across(&mut self, index: u32, received: Range<usize>, now: Time) {
+        self.send_to_partner(index, Source::Received(received), now);
+    }
+
+    fn send_to_partner(&mut self, index: u32, from: Source, now: Time) {
         let partner = partner_of(index);
         match self.table.partner_state(index) {
-            State::Open => self.send_bytes(partner, Source::Received(received), false, false, now),
-            State::Connecting => self.keep_for(partner, received),
+            State::Open => self.send_bytes(partner, from, false, false, now),
+            State::Connecting => self.keep_for(partner, from),
             State::Free | State::Early | State::Waiting => {}
+        }
+    }
+
+    /// Does what a behaviour asked for that concerns the partner of a connection, except to pass on the ends of streams.
+    pub(super) fn apply_to_partner(&mut self, index: u32, asked: &mut OfPair, now: Time) {
+        let (partner, bytes) = (partner_of(index), std::mem::take(&mut asked.across));
+        if !bytes.is_empty() {
+            self.send_to_partner(index, Source::Written(&bytes), now);
+        }
+        self.keep_across(bytes);
+        if self.table.partner_state(index) != State::Open {
+            return;
+        }
+        if asked.cut {
+            // It fails only for a connection that has ended.
+            let _ = socket::set_options(&[RESETS], self.fd(partner));
+        }
+        if asked.resume {
+            self.read_later(partner);
+        }
+    }
+
+    /// Passes on the ends of streams that a behaviour has asked for, after all that it has sent.
+    pub(super) fn pass_on_ends(&mut self, index: u32, asked: &OfPair, now: Time) {
+        let generation = self.table.conns[index as usize].generation;
+        if asked.partner_ended && self.table.partner_state(index) == State::Open {
+            self.stream_ended(partner_of(index), now);
+        }
+        if asked.ended && self.is_current(index, generation) {
+            self.stream_ended(index, now);
         }
     }
 
@@ -106,13 +144,36 @@ impl<B: Behaviour> Worker<B> {
         let partner = &self.table.conns[partner_of(index) as usize];
         match partner.state {
             State::Connecting => true,
-            State::Open => partner.marks & BLOCKED != 0 || self.table.has_peer_finished(index),
+            State::Open => {
+                partner.marks & BLOCKED != 0
+                    || self.table.has_peer_finished(index)
+                    || self.table.waits(index)
+                    || self.owes_much(index)
+            }
             State::Free | State::Early | State::Waiting => false,
         }
     }
 
+    /// Whether so much waits to be sent on a connection that answers of this side must be part of it, as what its partner receives is
+    /// bounded.
+    fn owes_much(&self, index: u32) -> bool {
+        self.table.conns[index as usize].marks & BLOCKED != 0
+            && self.owed(index) > MOST_ACROSS + PAUSE_ABOVE
+    }
+
     /// The peer of a connection has finished sending.
     pub(super) fn peer_finished(&mut self, index: u32, now: Time) {
+        let generation = self.table.conns[index as usize].generation;
+        let mut out = self.outbox();
+        self.table.tell_peer_finished(index, now, &mut out);
+        self.apply(index, out, 0, now);
+        if self.is_current(index, generation) {
+            self.stream_ended(index, now);
+        }
+    }
+
+    /// The stream of a connection's peer has ended.
+    pub(super) fn stream_ended(&mut self, index: u32, now: Time) {
         self.table.peer_finished(index);
         match self.table.partner_state(index) {
             State::Free => self.finish(index, Closed::ByPeer, now),

@@ -40,6 +40,7 @@ pub(crate) fn set_up<B: Behaviour + 'static>(
         memory,
         buffer: vec![0; BUFFER_BYTES].into(),
         scratch: Vec::new(),
+        across: Vec::new(),
         blocked: HashMap::new(),
         asked: HashMap::new(),
         sent: VecDeque::new(),

@@ -3,13 +3,12 @@
 use super::poll;
 use super::rest::{Rest, Source};
 use super::worker::{BLOCKED, CLOSE_WHEN_SENT, PEER_CLOSED, TO_TELL, Worker};
-use std::ops::Range;
 use throng_core::behaviour::Behaviour;
 use throng_core::stats::Closed;
 use throng_core::time::Time;
 
 /// A connection with more bytes of replies than this waiting is not read from.
-const PAUSE_ABOVE: usize = 256 * 1024;
+pub(super) const PAUSE_ABOVE: usize = 256 * 1024;
 
 impl<B: Behaviour> Worker<B> {
     pub(super) fn took(&mut self, n: usize) {
@@ -62,10 +61,14 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Keeps received bytes for a connection that is being opened.
-    pub(super) fn keep_for(&mut self, index: u32, received: Range<usize>) {
+    /// Keeps bytes for a connection that is being opened.
+    pub(super) fn keep_for(&mut self, index: u32, from: Source) {
+        let bytes = match from {
+            Source::Received(range) => &self.buffer[range],
+            Source::Written(bytes) => bytes,
+        };
         let rest = Rest::Bytes {
-            bytes: self.buffer[received].to_vec(),
+            bytes: bytes.to_vec(),
             taken: 0,
             to_tell: None,
             more: false,
@@ -153,6 +156,9 @@ impl<B: Behaviour> Worker<B> {
             self.table.conns[index as usize].marks &= !BLOCKED;
             if B::PAIRS {
                 self.all_sent(index, now);
+                if reads_not && self.is_current(index, generation) && !self.waits_for_peer(index) {
+                    self.read_later(index);
+                }
                 return;
             }
         } else {
@@ -185,6 +191,12 @@ impl<B: Behaviour> Worker<B> {
             return self.waits_for_partner(index);
         }
         self.replies(index).map(Rest::len).sum::<usize>() > PAUSE_ABOVE
+    }
+
+    /// How many bytes wait to be sent on a connection.
+    pub(super) fn owed(&self, index: u32) -> usize {
+        let waiting = self.blocked.get(&index);
+        waiting.into_iter().flatten().map(Rest::len).sum()
     }
 
     /// Whether replies wait for the peer to read them.

@@ -8,7 +8,7 @@ use crate::table::{State, Table};
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use throng_core::behaviour::{Behaviour, Outbox};
+use throng_core::behaviour::{Behaviour, OfPair, Outbox};
 use throng_core::stats::Closed;
 use throng_core::time::Time;
 
@@ -42,6 +42,8 @@ pub(super) struct Worker<B: Behaviour> {
     pub buffer: Box<[u8]>,
     /// The memory for the bytes of the next outbox.
     pub scratch: Vec<u8>,
+    /// The same for bytes that go to a partner.
+    pub across: Vec<u8>,
     /// What the kernel has not taken yet, in order; never empty.
     pub blocked: HashMap<u32, VecDeque<Rest>>,
     /// With [`Reads::Asked`](throng_core::behaviour::Reads::Asked): how much a connection that found nothing
@@ -85,8 +87,18 @@ impl<B: Behaviour> Worker<B> {
     pub(super) fn outbox(&mut self) -> Outbox {
         Outbox {
             bytes: std::mem::take(&mut self.scratch),
+            pair: OfPair {
+                across: std::mem::take(&mut self.across),
+                ..OfPair::default()
+            },
             ..Outbox::default()
         }
+    }
+
+    /// Keeps the memory of bytes that went to a partner.
+    pub(super) fn keep_across(&mut self, mut bytes: Vec<u8>) {
+        bytes.clear();
+        self.across = bytes;
     }
 
     /// Keeps the memory of an outbox's bytes.

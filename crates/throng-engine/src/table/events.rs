@@ -54,6 +54,20 @@ impl<B: Behaviour> Table<B> {
                 .passes(&self.conns[index as usize].user, index)
     }
 
+    /// Whether nothing is to be read from a connection for now, although it has a partner.
+    #[inline]
+    pub fn waits(&self, index: u32) -> bool {
+        B::PAIRS
+            && self
+                .behaviour
+                .waits(&self.conns[index as usize].user, index)
+    }
+
+    /// The peer of a connection has finished sending, which its partner is about to learn.
+    pub fn tell_peer_finished(&mut self, index: u32, now: Time, out: &mut Outbox) {
+        self.tell(index, now, |b, conn, at| b.peer_finished(conn, at, out));
+    }
+
     /// Counts a read.
     pub fn count_read(&self, bytes: usize) {
         self.counters.reads.add(1);

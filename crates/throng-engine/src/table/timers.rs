@@ -27,8 +27,8 @@ fn leg_of(timer: u32, state: impl Fn(u32) -> State) -> u32 {
 /// The maximum number of timers that fire in one round of the loop, so that sockets are served in between.
 const TIMERS_A_ROUND: usize = 256;
 impl<B: Behaviour> Table<B> {
-    /// Sets the timer of a connection, in place of what it was set to. The two of a pair have one: an accepted connection asks to be
-    /// woken before its partner is opened, or not at all.
+    /// Sets the timer of a connection, in place of what it was set to. The two of a pair have one. If either asks to be woken, the
+    /// accepted connection is.
     #[inline]
     pub fn set_timer(&mut self, index: u32, at: Time) {
         self.wheel.set(timer_of::<B>(index), at);

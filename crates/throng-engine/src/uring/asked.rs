@@ -27,6 +27,9 @@ impl<B: Behaviour> Worker<B> {
         {
             self.open_partner(index, way);
         }
+        if B::PAIRS && !self.out.pair.is_done() {
+            self.apply_to_partner(index);
+        }
         match (take(&mut self.out.send), got) {
             (Transmit::Nothing, _) | (Transmit::Back | Transmit::Across(_), None) => {}
             (Transmit::Across(from), Some((bid, len))) => {
@@ -39,6 +42,12 @@ impl<B: Behaviour> Worker<B> {
         }
         self.out.bytes.clear();
         self.out.more = false;
+        if B::PAIRS {
+            if way.is_some() && self.table.waits(index) {
+                self.pause(index);
+            }
+            self.pass_on_ends(index);
+        }
         let read = take(&mut self.out.read);
         if read > 0 && self.table.reads() == Reads::Asked {
             self.receive_some(index, read);

@@ -6,10 +6,12 @@
 use super::flooding::{FROM, TO};
 use super::op::{self, Op, Tag};
 use super::opening::{ACCEPT_REST, push_connect};
+use super::sending::PAUSE_ABOVE;
 use super::unsettled::Source;
 use super::worker::{PAUSED, RECEIVING, SENDING, SHUT, SPILLING, SUBMITTING, Worker};
 use crate::socket::{self, ANY_PORT, Address, RESETS};
 use crate::table::{State, Step, is_cut, partner_of};
+use std::mem::{replace, take};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use throng_core::behaviour::{Behaviour, Way};
@@ -137,6 +139,7 @@ impl<B: Behaviour> Worker<B> {
             && self.table.partner_state(index) != State::Connecting
             && !self.table.has_peer_finished(index)
             && !self.floods.has(index)
+            && !self.table.waits(index)
             && *self.marks(index) & (RECEIVING | PAUSED | SHUT) == 0
         {
             self.receive(index);
@@ -181,6 +184,65 @@ impl<B: Behaviour> Worker<B> {
         false
     }
 
+    /// Does what a behaviour asked for that concerns the partner of a connection, except to pass on the ends of streams.
+    pub(super) fn apply_to_partner(&mut self, index: u32) {
+        let partner = partner_of(index);
+        let bytes = take(&mut self.out.pair.across);
+        let state = self.table.conns[partner as usize].state;
+        match state {
+            _ if bytes.is_empty() => {}
+            State::Open if !self.is_sending(partner) => {
+                let own = replace(&mut self.out.bytes, bytes);
+                self.send_bytes(partner, false);
+                self.out.pair.across = replace(&mut self.out.bytes, own);
+            }
+            State::Open | State::Connecting => {
+                let key = (partner, self.table.conns[partner as usize].generation);
+                let waiting = self.spills.add(key, &bytes, false);
+                if state == State::Open {
+                    *self.marks(partner) |= SPILLING;
+                }
+                self.pause_above(index, waiting);
+                self.out.pair.across = bytes;
+            }
+            State::Free | State::Early | State::Waiting => {}
+        }
+        self.out.pair.across.clear();
+        let cut = take(&mut self.out.pair.cut);
+        let resume = take(&mut self.out.pair.resume);
+        if state != State::Open {
+            return;
+        }
+        if cut {
+            let (at, slot) = self.place(partner);
+            let generation = self.table.conns[partner as usize].generation;
+            let quiet = Tag::new(Op::Quiet, slot, generation, 0);
+            self.rings[at].push(op::set_option(&RESETS, quiet));
+        }
+        if resume {
+            self.read_on(partner);
+            self.read_unless_waiting(partner);
+        }
+    }
+
+    /// Passes on the ends of streams that a behaviour has asked for, after all that it has sent.
+    pub(super) fn pass_on_ends(&mut self, index: u32) {
+        let ended = take(&mut self.out.pair.ended);
+        let partner_ended = take(&mut self.out.pair.partner_ended);
+        if self.out.close {
+            return;
+        }
+        let now = self.table.clock.now();
+        let generation = self.table.conns[index as usize].generation;
+        if partner_ended && self.table.partner_state(index) == State::Open {
+            self.stream_ended(partner_of(index), now);
+        }
+        let conn = &self.table.conns[index as usize];
+        if ended && conn.state == State::Open && conn.generation == generation {
+            self.stream_ended(index, now);
+        }
+    }
+
     /// Sends what was gathered for a connection.
     pub(super) fn send_gathered(&mut self) {
         let parts = std::mem::take(&mut self.gather.parts);
@@ -208,10 +270,24 @@ impl<B: Behaviour> Worker<B> {
         let partner = partner_of(index);
         if self.table.conns[partner as usize].state == State::Open
             && !self.table.has_peer_finished(partner)
+            && !self.table.waits(partner)
         {
             self.read_on(partner);
         }
+        if *self.marks(index) & PAUSED != 0 && self.may_read_on(index) {
+            // It was paused because of what is sent now.
+            self.read_on(index);
+        }
         self.sent_all(index);
+    }
+
+    /// Whether a paused connection is not paused because of what its partner sends, or has to wait for.
+    fn may_read_on(&self, index: u32) -> bool {
+        let partner = partner_of(index);
+        let key = (partner, self.table.conns[partner as usize].generation);
+        self.spills.waiting(key) <= PAUSE_ABOVE
+            && !self.table.waits(index)
+            && !self.table.has_peer_finished(index)
     }
 
     /// Nothing is left to send on a connection: passes on the end of what is received, if there is one.
@@ -228,6 +304,26 @@ impl<B: Behaviour> Worker<B> {
 
     /// The peer of a connection has finished sending.
     pub(super) fn peer_finished(&mut self, index: u32, now: Time) {
+        if self.table.has_peer_finished(index) {
+            // Its behaviour knew before.
+            return;
+        }
+        if self.table.waits(index) {
+            // It was to be read from no more, and the end is found again when it is.
+            self.checks.later(index);
+            return;
+        }
+        let generation = self.table.conns[index as usize].generation;
+        self.table.tell_peer_finished(index, now, &mut self.out);
+        self.apply(index, None);
+        let conn = &self.table.conns[index as usize];
+        if conn.state == State::Open && conn.generation == generation {
+            self.stream_ended(index, now);
+        }
+    }
+
+    /// The stream of a connection's peer has ended.
+    fn stream_ended(&mut self, index: u32, now: Time) {
         self.table.peer_finished(index);
         match self.table.partner_state(index) {
             State::Free => self.finish(index, Closed::ByPeer, now),

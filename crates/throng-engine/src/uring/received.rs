@@ -79,7 +79,8 @@ impl<B: Behaviour> Worker<B> {
             self.finish(index, Closed::ByUs, now);
         } else if goes_on {
             if self.table.reads() != Reads::Asked {
-                if marks & (PAUSED | RECEIVING) == 0 && !(B::PAIRS && self.flood_follows(index)) {
+                let waits = B::PAIRS && (self.table.waits(index) || self.flood_follows(index));
+                if marks & (PAUSED | RECEIVING) == 0 && !waits {
                     self.receive(index);
                 }
             } else if cqe.res < 0 && marks & RECEIVING == 0 {

@@ -10,7 +10,10 @@ use std::ops::Range;
 use throng_core::behaviour::{Behaviour, Reads};
 
 /// A connection with more bytes than this in its spill is not read from.
-const PAUSE_ABOVE: usize = 256 * 1024;
+pub(super) const PAUSE_ABOVE: usize = 256 * 1024;
+
+/// The most bytes that wait on a connection for its partner's peer: twice that, and what the buffers held.
+const MOST_ACROSS: usize = 3 * 1024 * 1024;
 
 impl<B: Behaviour> Worker<B> {
     /// Sends a part of the behaviour's memory.
@@ -125,14 +128,23 @@ impl<B: Behaviour> Worker<B> {
         let key = (index, self.table.conns[index as usize].generation);
         let waiting = self.spills.add(key, bytes, tell);
         *self.marks(index) |= SPILLING;
-        self.pause_above(index, waiting);
+        // Of a pair, what waits may be what the partner's peer has sent, which is bounded.
+        let own = if B::PAIRS { MOST_ACROSS } else { 0 };
+        self.pause_above(index, waiting.saturating_sub(own));
     }
 
     /// Stops reading from a connection when more than [`PAUSE_ABOVE`] bytes wait in the spill of the one that sends them.
     pub(super) fn pause_above(&mut self, index: u32, waiting: usize) {
+        if waiting > PAUSE_ABOVE {
+            self.pause(index);
+        }
+    }
+
+    /// Stops reading from a connection.
+    pub(super) fn pause(&mut self, index: u32) {
         let marks = *self.marks(index);
         let multishot = matches!(self.table.reads(), Reads::All);
-        if waiting > PAUSE_ABOVE && multishot && marks & (PAUSED | RECEIVING) == RECEIVING {
+        if multishot && marks & (PAUSED | RECEIVING) == RECEIVING {
             let receive = self.tag(Op::Recv, index, 0);
             let (at, _) = self.place(index);
             self.rings[at].push(op::cancel(receive));

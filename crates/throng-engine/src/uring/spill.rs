@@ -58,6 +58,11 @@ impl Spills {
         Some((bytes.as_ptr() as u64, bytes.len() as u32))
     }
 
+    /// The number of bytes that are sent next.
+    pub fn waiting(&self, key: Key) -> usize {
+        self.0.get(&key).map_or(0, |spill| spill.next.bytes.len())
+    }
+
     /// Whether the connection has a spill.
     pub fn has(&self, key: Key) -> bool {
         self.0.contains_key(&key)

@@ -271,6 +271,10 @@ pub fn findings() -> Vec<Finding> {
         },
         Finding::HeadersRefused { closed: 5, of: 5 },
         Finding::ClientsUnidentified { clients: 2 },
+        Finding::BackendsUnsecured {
+            failure: TlsFailure::UnknownAuthority,
+            clients: 2,
+        },
         Finding::ClientsTurnedAway {
             clients: 3,
             failed: [(FailCause::Refused, 6)].into(),

@@ -12,7 +12,7 @@ use throng_core::protocol::http::HttpLatencies;
 use throng_core::protocol::mqtt::MqttLatencies;
 use throng_core::protocol::proxy::{EndedBy, OfBackend, ProxySummary};
 use throng_core::protocol::proxy_protocol::{Malformed, ProxyProtocolSummary, Tlv};
-use throng_core::protocol::tls::TlsSummary;
+use throng_core::protocol::tls::{TlsFailure, TlsSummary};
 use throng_core::protocol::websocket::WebSocketLatencies;
 use throng_core::protocol::{Latencies, Sections};
 use throng_core::record::{SearchSummary, VERSION};
@@ -354,6 +354,7 @@ pub fn proxy() -> Summary {
             ended: [(EndedBy::Client, 54_300), (EndedBy::BackendReset, 18)].into(),
             turned_away: 0,
             unidentified: 0,
+            unsecured: [(TlsFailure::UnknownAuthority, 2)].into(),
             bytes_from_clients: 629_145_600,
             bytes_from_backends: 6_291_456_000,
             per_s: 905.4,

@@ -5,7 +5,7 @@ use super::state::{
     BEGUN, CLOSING, COUNTED, GATHER, HANDSHAKE_READ, LINGER, OPENED, PEER_CLOSED, Phase, Side, Tls,
     TlsConn, UNREAD, Work,
 };
-use crate::guard::{self, Header};
+use crate::guard;
 use crate::handshake::{Handshake, Progress};
 use crate::session::{Fault, Taken};
 use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Traffic, Transmit};
@@ -106,37 +106,19 @@ impl<B: Behaviour> Tls<B> {
             let Work {
                 keys, plain, parts, ..
             } = &mut self.work;
-            let stage = session.stage();
-            let mut whole = Vec::new();
-            let record = if !conn.part.is_empty() {
-                match guard::complete(parts, &mut conn.part, &mut bytes, stage) {
-                    Ok(Some(record)) => {
-                        whole = record;
-                        Ok(whole.as_slice())
-                    }
-                    Ok(None) => break,
-                    Err(alert) => Err(Fault::Deserves(alert)),
-                }
-            } else {
-                match guard::header(bytes, stage) {
-                    Header::Length(len) if len <= bytes.len() => {
-                        let (record, rest) = bytes.split_at(len);
-                        bytes = rest;
-                        Ok(record)
-                    }
-                    Header::Length(_) | Header::Short => {
-                        parts.append(&mut conn.part, bytes);
-                        break;
-                    }
-                    Header::Refused(alert) => Err(Fault::Deserves(alert)),
-                }
-            };
             let own = out.bytes.len();
-            let taken = record.and_then(|r| session.take(r, keys, plain, &mut out.bytes));
+            let taken = match guard::next(parts, &mut conn.part, &mut bytes, session.stage()) {
+                Ok(Some(record)) => {
+                    let taken = session.take(record.bytes(), keys, plain, &mut out.bytes);
+                    record.release(parts);
+                    taken
+                }
+                Ok(None) => break,
+                Err(alert) => Err(Fault::Deserves(alert)),
+            };
             if out.bytes.len() > own {
                 add(out, Transmit::Reply);
             }
-            self.work.parts.give_back(whole);
             match taken {
                 Ok(Taken::Data) => {
                     data_came = true;

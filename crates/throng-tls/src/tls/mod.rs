@@ -2,8 +2,10 @@
 
 mod incoming;
 mod outgoing;
+mod pair;
 mod state;
 
+pub use pair::PairTls;
 pub use state::{Tls, TlsConn};
 
 use self::outgoing::{fail, seal_portion};

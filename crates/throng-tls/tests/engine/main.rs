@@ -1,5 +1,9 @@
 //! TLS on the engines that it is for: both ends over real sockets, many connections at once.
 
+mod pairs;
+#[allow(dead_code)]
+#[path = "../../../throng-engine/tests/conformance/peer.rs"]
+mod peer;
 #[allow(dead_code)] // what other tests of engines need
 #[path = "../../../throng-engine/tests/conformance/rig.rs"]
 mod rig;

@@ -49,8 +49,7 @@ pub(crate) fn read(path: &Path, sets: &[Set]) -> Result<(Scenario, Vec<Named>), 
     match &mut scenario {
         Scenario::Load(load) => load.files_mut().for_each(join),
         Scenario::Serve(serve) => serve.files_mut().for_each(join),
-        // It names no file.
-        Scenario::Proxy(_) => {}
+        Scenario::Proxy(proxy) => proxy.files_mut().for_each(join),
     }
     Ok((scenario, read.into_inner()))
 }
@@ -83,9 +82,18 @@ pub(crate) fn shown_serve(scenario: &ServeScenario) -> Result<String, Failure> {
     text_of_serve(&scenario)
 }
 
-/// The text of a scenario file for `scenario`.
+/// The text of a scenario file for `scenario`. Paths in it are absolute, so the file may be anywhere.
 pub(crate) fn text_of_proxy(scenario: &ProxyScenario) -> Result<String, Failure> {
-    text(&Scenario::Proxy(Box::new(scenario.clone())))
+    let mut scenario = scenario.clone();
+    absolute(scenario.files_mut())?;
+    text(&Scenario::Proxy(Box::new(scenario)))
+}
+
+/// The same for showing it: without private keys.
+pub(crate) fn shown_proxy(scenario: &ProxyScenario) -> Result<String, Failure> {
+    let mut scenario = scenario.clone();
+    scenario.pems_mut().for_each(|(_, pem)| pem.hide_keys());
+    text_of_proxy(&scenario)
 }
 
 fn absolute<'a>(

@@ -399,7 +399,7 @@ fn tls_server(args: &LoadArgs) -> Option<TlsServer> {
 }
 
 /// TLS of the accepting side. A server of throng's own (`own`) makes a certificate for the run unless one is given.
-pub(super) fn server(args: &TlsServerArgs, own: bool, resumption: bool) -> TlsServer {
+pub(crate) fn server(args: &TlsServerArgs, own: bool, resumption: bool) -> TlsServer {
     let or = |given: &Option<PathBuf>, usual: &str| {
         let path = given.clone().unwrap_or_else(|| usual.into());
         path.into()

@@ -23,7 +23,7 @@ pub(crate) mod words;
 
 pub(crate) use common::{
     CONNECTIONS, DocumentForm, EXIT_CODES, EngineArg, LATENCY, METRICS, OUTPUT, RUN, RoleArg,
-    STATSD, UNITS, after_help_of_run, planned, workers,
+    STATSD, TLS, UNITS, after_help_of_run, planned, workers,
 };
 pub(crate) use load::{ArrivalsArg, LoadArgs};
 pub(crate) use losses::LossArgs;
@@ -33,4 +33,4 @@ pub(crate) use protocol::{HttpOptions, ProtocolArgs};
 pub(crate) use route::{ProxyVersion, ResolveArg, RouteArgs};
 pub(crate) use serve::{ServeArgs, mode as serve_mode};
 pub(crate) use sockets::{SocketArgs, Switch};
-pub(crate) use tls::TlsServerArgs;
+pub(crate) use tls::{TlsServerArgs, alpn};

@@ -1,4 +1,4 @@
-//! TLS options that `load` and `serve` share.
+//! TLS options that `load`, `serve` and `proxy` share.
 
 use super::common::TLS;
 use clap::Args;
@@ -26,7 +26,7 @@ pub(crate) struct TlsServerArgs {
 }
 
 /// RFC 7301 section 3.1: a name is 1 to 255 bytes long.
-fn alpn(text: &str) -> Result<String, String> {
+pub(crate) fn alpn(text: &str) -> Result<String, String> {
     match text.len() {
         1..=255 => Ok(text.to_owned()),
         n => Err(format!("a protocol name has 1 to 255 bytes, not {n}")),

@@ -2,9 +2,11 @@
 
 use super::backends::{Backends, Balance};
 use super::counts::EndedBy;
+use super::legs::{Bare, Legs};
 use crate::behaviour::{At, Behaviour, Outbox, Transmit, Way};
 use crate::protocol::proxy_protocol::{self, Begins, Parts, Version};
-use crate::stats::{Closed, FailCause};
+use crate::protocol::tls::TlsFailure;
+use crate::stats::{Closed, FailCause, Measured};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
@@ -24,16 +26,32 @@ const MOST_PORTLESS: u8 = 16;
 
 /// Opens a connection to a backend for each one that is accepted, and sends all bytes across. Connections have no state of
 /// their own; what is kept is kept for a pair.
-pub struct Proxy {
+///
+/// Either connection may speak TLS (`L`). A client's handshake comes before its backend is opened, and a backend's before anything is
+/// read from its client. Headers of the PROXY protocol come before both.
+pub struct Proxy<L = Bare> {
     backends: Backends,
+    legs: L,
     identity: Identity,
     /// The address of each client that has no partner yet, and the one that it connected to, where that is asked for; by the half of
     /// a connection's number.
     clients: HashMap<u32, (SocketAddr, SocketAddr)>,
     /// What arrived of headers, by the half of a connection's number.
     parts: Parts,
+    /// What a client sent before its backend's handshake was over, by the half of a connection's number: of what was received together
+    /// with the end of its own handshake, or header.
+    held: HashMap<u32, Held>,
+    /// The memory for the plaintext of what is received.
+    plain: Vec<u8>,
     /// By the half of a connection's number.
     pairs: Vec<Pair>,
+}
+
+#[derive(Default)]
+struct Held {
+    bytes: Vec<u8>,
+    /// Whether the client then said that it sends no more.
+    ended: bool,
 }
 
 /// What is kept of a pair: 8 bytes.
@@ -58,8 +76,12 @@ enum Stage {
     Alone,
     /// The client's header is awaited.
     Awaited,
+    /// The client's TLS handshake is under way.
+    Shaking,
     /// It is being opened.
     Asked,
+    /// It is open, and its TLS handshake is under way.
+    Securing,
     /// Both stand.
     Paired,
     /// One of the two has ended.
@@ -79,13 +101,28 @@ impl Pair {
 impl Proxy {
     /// A proxy to these backends.
     pub fn new(backends: Backends, identity: Identity) -> Proxy {
+        Proxy::speaking(backends, identity, Bare)
+    }
+}
+
+impl<L: Legs> Proxy<L> {
+    /// A proxy to these backends, some of whose connections speak TLS.
+    pub fn speaking(backends: Backends, identity: Identity, legs: L) -> Proxy<L> {
         Proxy {
             backends,
+            legs,
             identity,
             clients: HashMap::new(),
             parts: Parts::default(),
+            held: HashMap::new(),
+            plain: Vec::new(),
             pairs: Vec::new(),
         }
+    }
+
+    /// Whether connections to backends, or those of clients, speak TLS.
+    fn speaks(&self, to_backend: bool) -> bool {
+        L::SPEAK && self.legs.speaks(to_backend)
     }
 
     fn pair(&mut self, at: &At) -> &mut Pair {
@@ -123,13 +160,138 @@ impl Proxy {
                 if let Some(ends) = header.addresses {
                     self.clients.insert(place, ends);
                 }
-                self.ask(at, out);
-                if out.open.is_some() && rest < bytes.len() {
-                    let counts = &at.counters.proxy;
-                    counts.from_clients.add((bytes.len() - rest) as u64);
+                self.greet(at, out);
+                let behind = &bytes[rest..];
+                if behind.is_empty() || out.close {
+                    return;
+                }
+                if L::SPEAK {
+                    self.take(behind, at, out);
+                } else {
+                    count(behind.len(), at);
                     out.send = Transmit::Across(rest as u32);
                 }
             }
+        }
+    }
+
+    /// Nothing comes before what a client has to say: begins its handshake, or asks for its backend.
+    fn greet(&mut self, at: &At, out: &mut Outbox) {
+        if !self.speaks(false) {
+            return self.ask(at, out);
+        }
+        self.pair(at).stage = Stage::Shaking;
+        self.begin(0, at, out);
+    }
+
+    /// Begins the handshake of a connection.
+    fn begin(&mut self, backend: u16, at: &At, out: &mut Outbox) {
+        if let Err(why) = self.legs.begin(backend, at, &mut out.bytes) {
+            return self.broke(why, at, out);
+        }
+        out.wake = self.legs.shakes_until(at.id);
+        if !out.bytes.is_empty() {
+            out.send = Transmit::Reply;
+        }
+    }
+
+    /// Bytes were received where TLS is spoken on this connection or on its partner.
+    fn take(&mut self, bytes: &[u8], at: &At, out: &mut Outbox) {
+        let to_backend = is_to_backend(at);
+        if !self.speaks(to_backend) {
+            self.pass_on(bytes, at, out);
+            return;
+        }
+        let mut plain = std::mem::take(&mut self.plain);
+        let taken = self.legs.take(bytes, at, &mut plain, &mut out.bytes);
+        if taken.secured {
+            match to_backend {
+                true => self.pair_up(at, out),
+                false => self.ask(at, out),
+            }
+        }
+        self.pass_on(&plain, at, out);
+        if taken.ended {
+            self.pass_on_the_end(at, out);
+        }
+        if let Some(why) = taken.failed {
+            self.broke(why, at, out);
+        }
+        if !out.bytes.is_empty() {
+            out.send = Transmit::Reply;
+        }
+        plain.clear();
+        self.plain = plain;
+    }
+
+    /// The handshake with a backend is over: its client is read from, after what it has sent already.
+    fn pair_up(&mut self, at: &At, out: &mut Outbox) {
+        if self.pair(at).stage != Stage::Securing {
+            return;
+        }
+        self.pair(at).stage = Stage::Paired;
+        at.counters.proxy.paired.add(1);
+        out.pair.resume = true;
+        if let Some(held) = self.held.remove(&(at.id / 2)) {
+            self.legs.seal(at.id, &held.bytes, &mut out.bytes);
+            if held.ended {
+                self.legs.seal_end(at.id, &mut out.bytes);
+                out.pair.partner_ended = true;
+            }
+        }
+    }
+
+    /// Sends what a connection's peer has sent across, or keeps it until that can be.
+    fn pass_on(&mut self, plain: &[u8], at: &At, out: &mut Outbox) {
+        let to_backend = is_to_backend(at);
+        let partner_speaks = self.speaks(!to_backend);
+        if plain.is_empty() {
+            return;
+        }
+        match self.pair(at).stage {
+            Stage::Asked | Stage::Securing if partner_speaks => {
+                let held = self.held.entry(at.id / 2).or_default();
+                held.bytes.extend_from_slice(plain);
+            }
+            Stage::Asked | Stage::Paired if !partner_speaks => {
+                out.pair.across.extend_from_slice(plain);
+            }
+            Stage::Paired => self.legs.seal(at.id ^ 1, plain, &mut out.pair.across),
+            // The client was turned away, or one of the two has ended.
+            _ => return,
+        }
+        count(plain.len(), at);
+    }
+
+    /// A connection's peer has said that it sends no more.
+    fn pass_on_the_end(&mut self, at: &At, out: &mut Outbox) {
+        let partner_speaks = self.speaks(!is_to_backend(at));
+        match self.pair(at).stage {
+            Stage::Asked | Stage::Securing if partner_speaks => {
+                self.held.entry(at.id / 2).or_default().ended = true;
+            }
+            _ => {
+                self.say_end(at, out);
+                out.pair.ended = true;
+            }
+        }
+    }
+
+    /// Says the end on the partner of a connection, where TLS is spoken there.
+    fn say_end(&mut self, at: &At, out: &mut Outbox) {
+        if self.speaks(!is_to_backend(at)) && self.pair(at).stage == Stage::Paired {
+            self.legs.seal_end(at.id ^ 1, &mut out.pair.across);
+        }
+    }
+
+    /// TLS failed on a connection, or broke.
+    fn broke(&mut self, why: TlsFailure, at: &At, out: &mut Outbox) {
+        out.close = true;
+        match self.pair(at).stage {
+            // What was sent across is not all that there was.
+            Stage::Paired => out.pair.cut = true,
+            Stage::Securing if is_to_backend(at) => at.counters.proxy.unsecured(why),
+            _ => {}
         }
     }
 
@@ -143,6 +305,28 @@ impl Proxy {
         self.pair(at).stage = Stage::Alone;
         at.counters.proxy.turned_away.add(1);
         out.close = true;
+    }
+}
+
+impl<L: Legs> Proxy<L> {
+    /// The time of a handshake may be over.
+    fn shakes_long(&mut self, woken: &At, out: &mut Outbox) {
+        // The two of a pair have one timer, which is the client's.
+        let id = match self.pair(woken).stage {
+            Stage::Securing => woken.id | 1,
+            _ => woken.id,
+        };
+        let at = &At { id, ..*woken };
+        match self.legs.shakes_until(id) {
+            None => return,
+            Some(until) if at.now < until => {
+                out.wake = Some(until);
+                return;
+            }
+            Some(_) => {}
+        }
+        self.legs.failed(TlsFailure::TimedOut, at);
+        self.broke(TlsFailure::TimedOut, at, out);
     }
 }
 
@@ -161,7 +345,7 @@ fn is_to_backend(at: &At) -> bool {
     !at.id.is_multiple_of(2)
 }
 
-impl Behaviour for Proxy {
+impl<L: Legs> Behaviour for Proxy<L> {
     type Conn = ();
     const PAIRS: bool = true;
 
@@ -179,17 +363,21 @@ impl Behaviour for Proxy {
         let accepts_headers = self.identity.accept;
         let pair = self.pair(at);
         if is_to_backend(at) {
-            // A pair whose client has left meanwhile never stands.
-            if pair.stage == Stage::Asked {
-                pair.stage = Stage::Paired;
-                at.counters.proxy.paired.add(1);
-            }
             let way = pair.way();
+            // A pair whose client has left meanwhile never stands.
+            let stands = pair.stage == Stage::Asked;
             self.backends.established(way);
             let ends = self.clients.remove(&(at.id / 2));
             if let (Some(version), Some((client, to))) = (self.identity.send, ends) {
                 version.write(client, to, &mut out.bytes);
                 out.send = Transmit::Reply;
+            }
+            if stands && self.speaks(true) {
+                self.pair(at).stage = Stage::Securing;
+                self.begin(way.target, at, out);
+            } else if stands {
+                self.pair(at).stage = Stage::Paired;
+                at.counters.proxy.paired.add(1);
             }
             return;
         }
@@ -199,12 +387,14 @@ impl Behaviour for Proxy {
             out.wake = Some(at.now + proxy_protocol::WITHIN);
             return;
         }
-        self.ask(at, out);
+        self.greet(at, out);
     }
 
     fn woken(&mut self, (): &mut (), at: &At, out: &mut Outbox) {
-        if self.pair(at).stage != Stage::Awaited {
-            return;
+        match self.pair(at).stage {
+            Stage::Awaited => {}
+            Stage::Shaking | Stage::Securing => return self.shakes_long(at, out),
+            _ => return,
         }
         let left = proxy_protocol::WITHIN.saturating_sub(at.since_up());
         if !left.is_zero() {
@@ -221,13 +411,41 @@ impl Behaviour for Proxy {
             self.await_header(bytes, at, out);
             return;
         }
+        if L::SPEAK {
+            self.take(bytes, at, out);
+            return;
+        }
         count(bytes.len(), at);
         out.send = Transmit::Across(0);
     }
 
     fn passes(&self, (): &(), id: u32) -> bool {
         let pair = self.pairs.get(id as usize / 2);
-        pair.is_some_and(|pair| pair.stage == Stage::Paired)
+        !L::SPEAK && pair.is_some_and(|pair| pair.stage == Stage::Paired)
+    }
+
+    fn waits(&self, (): &(), id: u32) -> bool {
+        // What it sends could not be sent on yet.
+        L::SPEAK && id.is_multiple_of(2) && self.legs.speaks(true) && {
+            let pair = self.pairs.get(id as usize / 2);
+            pair.is_some_and(|pair| matches!(pair.stage, Stage::Asked | Stage::Securing))
+        }
+    }
+
+    fn peer_finished(&mut self, (): &mut (), at: &At, out: &mut Outbox) {
+        if !L::SPEAK {
+            return;
+        }
+        let stage = self.pair(at).stage;
+        if !self.speaks(is_to_backend(at)) {
+            self.say_end(at, out);
+        } else if stage == Stage::Securing && is_to_backend(at) {
+            self.legs.failed(TlsFailure::Closed, at);
+            self.broke(TlsFailure::Closed, at, out);
+        } else if stage != Stage::Shaking {
+            // Without a close_notify, the end that arrives on the partner has none, either.
+            at.counters.tls.truncated.add(1);
+        }
     }
 
     fn counted(&mut self, (): &mut (), n: usize, at: &At, _: &mut Outbox) {
@@ -253,7 +471,15 @@ impl Behaviour for Proxy {
         }
     }
 
+    fn take_measured(&mut self) -> Measured {
+        self.legs.take_measured()
+    }
+
     fn closed(&mut self, (): &mut (), why: Closed, at: &At) {
+        if L::SPEAK {
+            self.legs.closed(why, at);
+            self.held.remove(&(at.id / 2));
+        }
         let to_backend = is_to_backend(at);
         let pair = self.pair(at);
         let (way, stage) = (pair.way(), pair.stage);
@@ -269,6 +495,13 @@ impl Behaviour for Proxy {
             }
             // The partner ends by itself, once it is known whether it was established.
             Stage::Asked if !to_backend => pair.stage = Stage::Alone,
+            Stage::Shaking => pair.stage = Stage::Alone,
+            Stage::Securing => {
+                pair.stage = Stage::Alone;
+                if to_backend && why != Closed::ByUs {
+                    at.counters.proxy.unsecured(TlsFailure::Closed);
+                }
+            }
             Stage::Awaited => {
                 pair.stage = Stage::Alone;
                 let by_client = why != Closed::ByUs;

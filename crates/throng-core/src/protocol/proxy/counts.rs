@@ -1,5 +1,6 @@
 //! What is counted of a proxy.
 
+use crate::protocol::tls::TlsFailure;
 use crate::stats::counter::counts;
 use crate::stats::kinds;
 
@@ -43,6 +44,8 @@ counts! {
     by kind {
         /// Pairs that ended, by who or what ended them.
         ended: EndedBy,
+        /// Clients that were closed because the TLS handshake with their backend failed, by cause.
+        unsecured: TlsFailure,
     }
     parts {}
     times {}
@@ -57,12 +60,22 @@ impl Counters {
         self.ended[by as usize].add(1);
         self.parted.add(1);
     }
+
+    /// Counts a client that was closed because the TLS handshake with its backend failed.
+    pub(super) fn unsecured(&self, why: TlsFailure) {
+        self.unsecured[why as usize].add(1);
+    }
 }
 
 impl Tally {
     /// Pairs that ended this way.
     pub fn ended(&self, by: EndedBy) -> u64 {
         self.ended[by as usize]
+    }
+
+    /// Clients that were closed because the TLS handshake with their backend failed this way.
+    pub fn unsecured(&self, why: TlsFailure) -> u64 {
+        self.unsecured[why as usize]
     }
 
     /// Pairs that stand.

@@ -4,9 +4,13 @@
 mod backends;
 mod behaviour;
 pub mod counts;
+mod legs;
+#[cfg(test)]
+mod spoken;
 mod summary;
 
 pub use backends::{Asked, Backends, Balance, OfBackend, Sources, Standing};
 pub use behaviour::{Identity, Proxy};
 pub use counts::EndedBy;
+pub use legs::{Bare, Legs, Taken};
 pub use summary::ProxySummary;

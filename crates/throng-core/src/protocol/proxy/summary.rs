@@ -3,6 +3,7 @@
 use super::backends::OfBackend;
 use super::counts::EndedBy;
 use crate::human::{self, count, percent};
+use crate::protocol::tls::TlsFailure;
 use crate::section::{Row, Section, Tone};
 use crate::stats::{Tally, occurred};
 use crate::summary::per_s;
@@ -25,6 +26,9 @@ pub struct ProxySummary {
     /// Clients that were closed because this process had no file left to find out who they are.
     #[serde(default)]
     pub unidentified: u64,
+    /// Clients that were closed because the TLS handshake with their backend failed, by cause. Causes that did not occur are left out.
+    #[serde(default)]
+    pub unsecured: BTreeMap<TlsFailure, u64>,
     /// Bytes received from clients.
     pub bytes_from_clients: u64,
     /// Bytes received from backends.
@@ -46,6 +50,7 @@ impl ProxySummary {
             ended: occurred(EndedBy::ALL, |by| counts.ended(by)),
             turned_away: counts.turned_away,
             unidentified: counts.unidentified,
+            unsecured: occurred(TlsFailure::ALL, |why| counts.unsecured(why)),
             bytes_from_clients: counts.from_clients,
             bytes_from_backends: counts.from_backends,
             per_s: per_s(counts.paired as f64, seconds),
@@ -78,6 +83,10 @@ impl ProxySummary {
                 count(self.unidentified),
                 note,
             ));
+        }
+        for (why, n) in &self.unsecured {
+            let note = format!("clients, TLS with the backend failed: {}", why.words());
+            rows.push(Row::new(Tone::Bad, "unsecured", count(*n), note));
         }
         rows.push(Row::new(Tone::Plain, "peak", count(self.peak), "at once"));
         rows.push(Row::new(

@@ -74,4 +74,12 @@ impl TlsFailure {
             _ => "",
         }
     }
+
+    /// A text about the options of a TLS client, with their names where it is a proxy's towards its backends.
+    pub fn for_backends(text: &str) -> String {
+        let options = ["cacert", "insecure", "sni"];
+        options.iter().fold(text.to_owned(), |text, option| {
+            text.replace(&format!("--{option}"), &format!("--backend-{option}"))
+        })
+    }
 }

@@ -51,7 +51,12 @@ pub fn write(scenario: &Scenario) -> Result<String, WriteError> {
         }
         Scenario::Proxy(proxy) => {
             let default = ProxyScenario::default();
-            let said = said(proxy.as_ref(), &default, &default)?;
+            let full = ProxyScenario {
+                tls: Some(TlsServer::default()),
+                backend_tls: Some(TlsClient::default()),
+                ..default.clone()
+            };
+            let said = said(proxy.as_ref(), &default, &full)?;
             section("proxy", &said, true, &mut out);
         }
     }

@@ -3,6 +3,7 @@
 use super::{Age, ChangedTo, Finding, Handshake, Sender, WhyMissing};
 use crate::diagnosis::HalfOpen;
 use crate::human::{self, count, things, verb};
+use crate::protocol::tls::TlsFailure;
 use crate::stats::Closed;
 use crate::storm::WindowEnding;
 use crate::summary::Drain;
@@ -490,6 +491,14 @@ impl fmt::Display for Finding {
                 "{} {} closed at once: this process had no file left to find out who they are, as --send-proxy, --transparent and --balance source-hash ask for. Raise its limit: ulimit -Hn",
                 things(*clients, "client"),
                 verb(*clients, "was", "were")
+            ),
+            Finding::BackendsUnsecured { failure, clients } => write!(
+                f,
+                "{} {} closed: TLS with the backend failed: {}{}",
+                things(*clients, "client"),
+                verb(*clients, "was", "were"),
+                failure.words(),
+                TlsFailure::for_backends(failure.remedy())
             ),
             Finding::ClientsTurnedAway { clients, failed } => {
                 let causes: Vec<String> = failed

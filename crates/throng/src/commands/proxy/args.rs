@@ -1,11 +1,13 @@
 //! The options of `throng proxy`.
 
 use crate::cli::{
-    CONNECTIONS, Common, EngineArg, ProxyVersion, RUN, SocketArgs, after_help_of_run, workers,
+    CONNECTIONS, Common, EngineArg, ProxyVersion, RUN, SocketArgs, TLS, TlsServerArgs,
+    after_help_of_run, alpn, workers,
 };
 use crate::outputs::RunOutputs;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 use std::time::Duration;
 use throng_core::address::SourceRange;
 use throng_core::protocol::proxy::Balance;
@@ -24,6 +26,8 @@ Examples:
       All addresses of a name, the one with the fewest first.
   throng proxy 8080 --to 10.0.0.7:80 --accept-proxy --send-proxy v2
       Pass on who the client is, as the proxy in front tells it.
+  throng proxy 8443 --to 10.0.0.7:443 --tls --backend-tls
+      TLS from clients, and TLS to the backend.
   throng proxy 8080 --to 10.0.0.7:80 --transparent --print-rules
       What this machine needs to connect from clients' addresses.";
 
@@ -66,6 +70,37 @@ pub(crate) struct ProxyArgs {
     /// header within 3 s is closed
     #[arg(long, help_heading = CONNECTIONS)]
     pub accept_proxy: bool,
+
+    #[command(flatten)]
+    pub tls: TlsServerArgs,
+
+    /// Issue no tickets with which clients resume TLS sessions
+    #[arg(long, help_heading = TLS)]
+    pub no_resumption: bool,
+
+    /// Speak TLS to backends
+    #[arg(long, help_heading = TLS)]
+    pub backend_tls: bool,
+
+    /// Certificates to trust as those of backends (PEM) [default: the system's]
+    #[arg(long, value_name = "FILE", conflicts_with = "backend_insecure", help_heading = TLS)]
+    pub backend_cacert: Option<PathBuf>,
+
+    /// Accept any certificate of a backend
+    #[arg(long, help_heading = TLS)]
+    pub backend_insecure: bool,
+
+    /// Server name to send to backends (SNI) and to verify in their certificates [default: the backend's]
+    #[arg(long, value_name = "NAME", help_heading = TLS)]
+    pub backend_sni: Option<String>,
+
+    /// Protocols to offer to backends (ALPN), preferred first; repeatable
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = alpn, help_heading = TLS)]
+    pub backend_alpn: Vec<String>,
+
+    /// Resume sessions with backends that allow it [default: a full handshake per connection]
+    #[arg(long, help_heading = TLS)]
+    pub backend_resume: bool,
 
     /// Time limit of an attempt to connect to a backend
     #[arg(long, value_name = "T", default_value = "5s", value_parser = bounds::positive, help_heading = CONNECTIONS)]

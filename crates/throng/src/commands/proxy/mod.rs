@@ -42,7 +42,8 @@ pub(crate) fn carry_out(
     inputs: &[Named],
 ) -> Result<u8, Failure> {
     report.check_files(inputs)?;
-    let shown = file::text_of_proxy(&scenario)?;
+    file::check(scenario.files_mut())?;
+    let shown = file::shown_proxy(&scenario)?;
     let notes = target::resolve_backends(&mut scenario.to)?;
     if let Some(backend) = scenario.leads_to_itself() {
         return Err(Failure::usage(format!(

@@ -722,7 +722,12 @@ fn any_proxy() -> BoxedStrategy<Scenario> {
         ),
         (time.clone(), time.clone(), time),
         (option::of(1..9_999_999u32), option::of(1..9_999_999u32)),
-        (run(), sockets()),
+        (
+            run(),
+            sockets(),
+            option::of(tls_server()),
+            option::of(tls_client()),
+        ),
     )
         .prop_map(
             |(
@@ -731,7 +736,7 @@ fn any_proxy() -> BoxedStrategy<Scenario> {
                 (balance, source_ip, send_proxy, (accept_proxy, transparent)),
                 (connect_timeout, left_out, drain_timeout),
                 (backlog, max_connections),
-                ((_, duration, workers, engine, force), sockets),
+                ((_, duration, workers, engine, force), sockets, tls, backend_tls),
             )| {
                 Scenario::Proxy(Box::new(ProxyScenario {
                     listen: listen
@@ -744,6 +749,8 @@ fn any_proxy() -> BoxedStrategy<Scenario> {
                     transparent,
                     send_proxy,
                     accept_proxy,
+                    tls,
+                    backend_tls,
                     connect_timeout,
                     left_out,
                     drain_timeout,
