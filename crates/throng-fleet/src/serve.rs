@@ -16,6 +16,7 @@ use throng_core::plan;
 use throng_core::record::{About, Ending, Record};
 use throng_core::scenario::{LoadScenario, Sending};
 use throng_core::summary::LatencyReport;
+use throng_host::elsewhere::Namespace;
 use throng_host::here::Here;
 use throng_host::kernel::Kernel;
 use throng_host::watched::{Sampler, Subject};
@@ -36,6 +37,8 @@ pub struct Serving<'a> {
     pub read: &'a dyn Fn(&str) -> Result<LoadScenario, String>,
     /// The system under test that it watches during its run.
     pub watch: Option<Subject>,
+    /// Begins to read other network namespaces whose counters may explain why attempts to connect time out.
+    pub elsewhere: &'a dyn Fn() -> Vec<Namespace>,
     /// Keeps the record that nobody took, of this run under this name.
     pub keep: &'a dyn Fn(&str, &str, Record),
     /// Writes a line into the log.
@@ -205,6 +208,7 @@ struct Prepared {
     machine: Machine,
     latencies: LatencyReport,
     watched: Option<Sampler>,
+    elsewhere: Vec<Namespace>,
     most_intervals: usize,
 }
 
@@ -254,6 +258,7 @@ fn prepare(serving: &Serving, part: &Part) -> Result<(Option<u64>, Prepared), Pl
         machine,
         latencies,
         watched,
+        elsewhere: (serving.elsewhere)(),
         most_intervals: part.most_intervals as usize,
     };
     Ok((holds, prepared))
@@ -315,6 +320,7 @@ impl Prepared {
         let watched = self.watched.and_then(|s| Watching::start(s).ok());
         let mut attached = Attached {
             watched,
+            elsewhere: self.elsewhere,
             observers: vec![Box::new(Reporter {
                 events: events.clone(),
                 number: 0,

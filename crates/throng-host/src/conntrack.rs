@@ -19,6 +19,8 @@ use crate::reader::{Reader, in_words};
 
 /// Entries of this network namespace.
 const COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
+/// How many entries each network namespace may have.
+const MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 /// Connections to begin at once for the test whether they are tracked. They are few, because each leaves an entry for
 /// a minute.
 const CONNECTIONS: usize = 2;
@@ -42,7 +44,7 @@ pub(crate) struct Asked {
 /// tracked.
 pub(crate) fn read(reader: &mut Reader, asked: Option<&Asked>) -> Option<Conntrack> {
     let before: u64 = reader.number(COUNT)?;
-    let max = reader.number("/proc/sys/net/netfilter/nf_conntrack_max")?;
+    let max = reader.number(MAX)?;
     let buckets = reader.number("/proc/sys/net/netfilter/nf_conntrack_buckets");
     let active = asked.and_then(|asked| {
         let count = before;
@@ -182,8 +184,20 @@ impl ConntrackDrops {
     /// # Errors
     /// If it can't be read (`NotFound` where conntrack is not loaded) or understood.
     pub fn read() -> io::Result<Self> {
-        let path = "/proc/self/net/stat/nf_conntrack";
-        let text = proc_text::read(path)?;
+        Self::at("self")
+    }
+
+    /// Reads those of the network namespace of process `pid`.
+    ///
+    /// # Errors
+    /// There is no such process, or those of [`ConntrackDrops::read`].
+    pub fn of_process(pid: u32) -> io::Result<Self> {
+        Self::at(&pid.to_string())
+    }
+
+    fn at(process: &str) -> io::Result<Self> {
+        let path = stat(process);
+        let text = proc_text::read(&path)?;
         Self::parse(&text).ok_or_else(|| proc_text::malformed(path, &text))
     }
 
@@ -222,6 +236,50 @@ impl ConntrackDrops {
     }
 }
 
+/// Counters of connection tracking in the network namespace of a process.
+fn stat(process: &str) -> String {
+    format!("/proc/{process}/net/stat/nf_conntrack")
+}
+
+/// How many entries the network namespace of process `pid` has.
+///
+/// # Errors
+/// They can't be read (`NotFound` where conntrack is not loaded) or understood.
+pub fn entries(pid: u32) -> io::Result<u64> {
+    let path = stat(&pid.to_string());
+    let text = proc_text::read(&path)?;
+    entries_in(&text).ok_or_else(|| proc_text::malformed(path, &text))
+}
+
+/// Every line, which is of one core, has the number of all entries.
+fn entries_in(text: &str) -> Option<u64> {
+    let mut lines = text.lines();
+    let column = lines
+        .next()?
+        .split_whitespace()
+        .position(|n| n == "entries")?;
+    u64::from_str_radix(lines.next()?.split_whitespace().nth(column)?, 16).ok()
+}
+
+/// How many entries a network namespace may have: the same for all of the machine.
+///
+/// # Errors
+/// It can't be read (`NotFound` where conntrack is not loaded) or understood.
+pub fn max() -> io::Result<u64> {
+    proc_text::read_number(MAX)
+}
+
+/// Whether an entry in the network namespace of process `pid` is of a connection to one of `targets`. Only root can read them.
+#[must_use]
+pub fn has_target(pid: u32, targets: &[SocketAddr]) -> bool {
+    let Ok(entries) = File::open(format!("/proc/{pid}/net/nf_conntrack")) else {
+        return false;
+    };
+    let lines = BufReader::new(entries).lines().map_while(Result::ok);
+    let mut to = lines.filter_map(|line| end(&line, "dst", "dport", 0));
+    to.any(|to| targets.iter().any(|t| plain(destination(*t)) == to))
+}
+
 /// Whether NAT in this network namespace gives connections to one of `targets` another source address or port: whether an
 /// entry says so. Only root can read them.
 #[must_use]
@@ -238,19 +296,22 @@ fn plain(address: SocketAddr) -> SocketAddr {
     (address.ip(), address.port()).into()
 }
 
-/// The target of an entry of `/proc/net/nf_conntrack` whose source is translated: its answers go to another place than
-/// where its packets come from. Each direction has `src=A dst=B sport=C dport=D`.
-fn translated_source(entry: &str) -> Option<SocketAddr> {
-    let end = |address: &str, port: &str, direction: usize| {
-        let value = |name: &str| {
-            let mut fields = entry.split_whitespace().filter_map(|f| f.split_once('='));
-            let found = fields.by_ref().filter(|(n, _)| *n == name).nth(direction);
-            found.map(|(_, value)| value)
-        };
-        let ip: IpAddr = value(address)?.parse().ok()?;
-        let port: u16 = value(port)?.parse().ok()?;
-        Some(SocketAddr::from((ip, port)))
+/// An end of an entry of `/proc/net/nf_conntrack`: the fields of these names in one of its two directions. Each has
+/// `src=A dst=B sport=C dport=D`.
+fn end(entry: &str, address: &str, port: &str, direction: usize) -> Option<SocketAddr> {
+    let value = |name: &str| {
+        let mut fields = entry.split_whitespace().filter_map(|f| f.split_once('='));
+        let found = fields.by_ref().filter(|(n, _)| *n == name).nth(direction);
+        found.map(|(_, value)| value)
     };
+    let ip: IpAddr = value(address)?.parse().ok()?;
+    let port: u16 = value(port)?.parse().ok()?;
+    Some(SocketAddr::from((ip, port)))
+}
+
+/// The target of an entry whose source is translated: its answers go to another place than where its packets come from.
+fn translated_source(entry: &str) -> Option<SocketAddr> {
+    let end = |address, port, direction| end(entry, address, port, direction);
     let (from, to) = (end("src", "sport", 0)?, end("dst", "dport", 0)?);
     (end("dst", "dport", 1)? != from).then_some(to)
 }
@@ -276,6 +337,8 @@ mod tests {
             core("00000001", "0000000a", "00000000"),
             core("00000000", "00000010", "00000002")
         );
+        assert_eq!(entries_in(&two), Some(17));
+        assert_eq!(entries_in(names), None);
         let drops = ConntrackDrops {
             drop: 26,
             early_drop: 2,

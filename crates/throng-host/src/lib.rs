@@ -21,6 +21,7 @@ mod accept;
 mod addresses;
 mod cgroup;
 pub mod conntrack;
+pub mod elsewhere;
 pub mod environment;
 pub mod handshakes;
 pub mod here;

@@ -11,6 +11,7 @@ use throng_core::record::{Intervals, Phase, Reading, Record, Recorder, WatchedRe
 use throng_core::stats::{Measured, Tally};
 use throng_core::summary::LatencyReport;
 use throng_engine::{Control, Outlet};
+use throng_host::elsewhere::Namespace;
 
 /// How long an interval waits for workers to hand over their measurements. After that it goes without.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -38,6 +39,8 @@ pub struct Attached<'a> {
     pub barrier: Option<Box<dyn Barrier + 'a>>,
     /// Reads what the system under test of a load spends.
     pub watched: Option<Watching>,
+    /// Other network namespaces whose counters may explain why attempts to connect time out.
+    pub elsewhere: Vec<Namespace>,
 }
 
 impl Attached<'_> {

@@ -7,6 +7,7 @@ mod cli;
 mod command_line;
 mod commands;
 mod dump;
+mod elsewhere;
 mod failure;
 mod files;
 mod grammar;

@@ -5,8 +5,12 @@
 //! run* (`named`, `server`, `tracking`): a counter of the whole namespace is not enough, as other programs have sockets
 //! there, too. Everything else is a guess and says so ("perhaps", "looks like"). A plateau just below a common limit
 //! "looks like" that limit (`plateau`), unless what is known contradicts it.
+//!
+//! What other network namespaces counted (`elsewhere`) is joined once the records of all sources are known: attempts time out at one
+//! of them, and another one sees why.
 
 mod cause;
+mod elsewhere;
 mod evidence;
 mod named;
 mod plateau;
@@ -16,6 +20,7 @@ mod tests;
 mod tracking;
 
 pub use cause::Diagnosis;
+pub use elsewhere::{ConntrackTable, Elsewhere, elsewhere};
 pub use evidence::{
     Evidence, HalfOpen, KernelCounts, Listening, Queue, Stopped, Target, Tracked, Unaccepted,
     Undelivered, Unread,

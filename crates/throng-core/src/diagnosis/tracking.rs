@@ -20,8 +20,13 @@ pub fn all(e: &Evidence) -> Option<Diagnosis> {
 
 impl Tracked {
     fn is_full(&self) -> bool {
-        self.max > 0 && self.count as f64 >= self.max as f64 * NEARLY_FULL
+        is_full(self.count, self.max)
     }
+}
+
+/// Whether a table of at most `max` entries has no room for others.
+pub(super) fn is_full(count: u64, max: u64) -> bool {
+    max > 0 && count as f64 >= max as f64 * NEARLY_FULL
 }
 
 /// A table that is full now.
@@ -56,7 +61,7 @@ fn table_full(t: &Tracked) -> Option<Diagnosis> {
     })
 }
 
-const TABLE_REMEDY: &str = "Raise it (sysctl -w net.netfilter.nf_conntrack_max=N), or don't track this traffic (nftables notrack, iptables -t raw -j CT --notrack).";
+pub(super) const TABLE_REMEDY: &str = "Raise it (sysctl -w net.netfilter.nf_conntrack_max=N), or don't track this traffic (nftables notrack, iptables -t raw -j CT --notrack).";
 
 /// A table that has room, although the kernel's log said that it was full.
 fn was_full(t: &Tracked) -> Option<Diagnosis> {

@@ -3,7 +3,7 @@
 use super::{RateChange, SearchSummary, ServerUsed, Storm, Strain, Watched, nanos};
 use crate::capacity::LimitKind;
 use crate::diagnosis::{
-    Diagnosis, HalfOpen, KernelCounts, Stopped, Unaccepted, Undelivered, Unread,
+    Diagnosis, Elsewhere, HalfOpen, KernelCounts, Stopped, Unaccepted, Undelivered, Unread,
 };
 use crate::maximum::Maximum;
 use crate::protocol::proxy::OfBackend;
@@ -99,6 +99,9 @@ pub struct Ending {
     pub full: Option<LimitKind>,
     /// The limits that kept it from opening all, the likeliest first.
     pub causes: Vec<Diagnosis>,
+    /// What other network namespaces on its machine counted that may explain attempts that timed out, of this source or of others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<Elsewhere>,
     /// Connections that servers on this machine had not accepted at the end of the hold.
     #[serde(default)]
     pub unaccepted: Vec<Unaccepted>,

@@ -1,7 +1,7 @@
 //! Sums over the sources of a record.
 
 use super::StormSummary;
-use crate::diagnosis::Diagnosis;
+use crate::diagnosis::{self, Diagnosis};
 use crate::expect::Expectation;
 use crate::maximum::Maximum;
 use crate::protocol::ProtocolKind;
@@ -11,7 +11,7 @@ use crate::record::{
     Asked, AskedExchanges, AskedLatencies, AskedRate, Ending, Mark, Part, Record, Role,
     most_at_once,
 };
-use crate::stats::{Closed, Durations, Measured, OfAddress, Tally};
+use crate::stats::{Closed, Durations, FailCause, Measured, OfAddress, Tally};
 use std::time::Duration;
 
 /// Sums over all sources of a record. Values at an instant are only combined for instants that the sources shared.
@@ -97,7 +97,8 @@ impl<'r> Totals<'r> {
         self.parts.iter().filter_map(|p| p.ending.as_deref())
     }
 
-    /// The limits that were met, without duplicates.
+    /// The limits that were met, without duplicates. What was seen at the server's end, or on the way there, is joined with what its
+    /// clients saw: attempts that timed out.
     pub fn causes(&self) -> Vec<Diagnosis> {
         let mut all: Vec<Diagnosis> = Vec::new();
         for cause in self.endings().flat_map(|e| &e.causes) {
@@ -105,6 +106,23 @@ impl<'r> Totals<'r> {
                 all.push(cause.clone());
             }
         }
+        let timed_out = self.held.failed(FailCause::TimedOut);
+        let seen = self.parts.iter().flat_map(|p| {
+            let seen = p.ending.iter().flat_map(|e| &e.elsewhere);
+            seen.map(move |seen| (p.about.machine.as_deref(), seen))
+        });
+        let mut joined = diagnosis::elsewhere(seen, timed_out);
+        // Who is in the same namespace has said it already.
+        let is_known = |of: &Diagnosis| all.iter().any(|d| d.certain && d.limit == of.limit);
+        joined.retain(|found| !is_known(found));
+        if joined.is_empty() {
+            return all;
+        }
+        if joined.iter().any(|found| found.certain) {
+            all.retain(|found| found.certain);
+        }
+        all.extend(joined);
+        all.sort_by_key(|found| !found.certain);
         all
     }
 

@@ -98,6 +98,12 @@ impl Subject {
         &self.name
     }
 
+    /// One of its processes, for what all of them share; `None` if it has ended.
+    #[must_use]
+    pub fn any_process(&self) -> Option<u32> {
+        self.members().first().map(|process| process.pid)
+    }
+
     /// Its processes now, this one excepted. Empty if it has ended.
     pub(super) fn members(&self) -> Vec<ProcessUsage> {
         match &self.what {

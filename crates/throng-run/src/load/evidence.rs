@@ -6,13 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use throng_core::capacity::{self, LimitKind};
 use throng_core::diagnosis::{
-    self, Diagnosis, Evidence, KernelCounts, Queue, Stopped, Target, Unaccepted,
+    self, Diagnosis, Elsewhere, Evidence, KernelCounts, Queue, Stopped, Target, Unaccepted,
 };
 use throng_core::host::{Host, Process};
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
 use throng_core::stats::Tally;
 use throng_core::unix_socket::{Endpoint, UnixAddress};
+use throng_host::elsewhere::Namespace;
 use throng_host::listen::accept_queue;
 use throng_host::survey::{Wanted, source_for, survey};
 use throng_host::{serving, unix_queues};
@@ -37,11 +38,18 @@ pub(crate) struct Before<'a> {
     drops: HashMap<u64, u64>,
     /// The targets that others had connected to themselves.
     to_themselves: Vec<SocketAddr>,
+    /// Other network namespaces that may say why attempts time out.
+    elsewhere: Vec<Namespace>,
 }
 
 impl<'a> Before<'a> {
-    /// Reads the kernel's counters. `host` was read for the plan.
-    pub fn read(host: &'a Host, scenario: &LoadScenario, plan: &LoadPlan) -> Before<'a> {
+    /// Reads the kernel's counters. `host` was read for the plan, and counters `elsewhere` by whoever attached them.
+    pub fn read(
+        host: &'a Host,
+        scenario: &LoadScenario,
+        plan: &LoadPlan,
+        elsewhere: Vec<Namespace>,
+    ) -> Before<'a> {
         let mut targets: Vec<SocketAddr> = Vec::new();
         let mut sources = Vec::new();
         if scenario.own_server.is_none() {
@@ -63,6 +71,7 @@ impl<'a> Before<'a> {
             counted: KernelCounter::begin(),
             drops: serving::drops(&targets).unwrap_or_default(),
             to_themselves: serving::to_themselves(&targets).unwrap_or_default(),
+            elsewhere,
             targets,
             unix: plan.routes.unix().to_vec(),
             sources,
@@ -72,6 +81,12 @@ impl<'a> Before<'a> {
     /// The increase of the kernel's counters since then.
     pub fn kernel(&self) -> KernelCounts {
         self.counted.kernel()
+    }
+
+    /// What other network namespaces have counted since then that may explain attempts that timed out.
+    pub fn elsewhere(&self) -> Vec<Elsewhere> {
+        let seen = self.elsewhere.iter().map(|there| there.seen(&self.targets));
+        seen.flatten().collect()
     }
 
     /// The evidence so far. `clients` are the counts now, `plateau` is the most connections at once, `closed_aged` how old

@@ -105,7 +105,8 @@ pub fn load(
     };
     let mut listeners = Listeners::open(scenario, &plan, backlog)?;
     watch.meter.note_sockets_before();
-    let before = Before::read(&machine.host, scenario, &plan);
+    let elsewhere = std::mem::take(&mut attached.elsewhere);
+    let before = Before::read(&machine.host, scenario, &plan, elsewhere);
     // A rate over all connections together begins when all are established.
     let together = matches!(
         scenario.pace.sending,

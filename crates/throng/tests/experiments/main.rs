@@ -19,6 +19,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
 use throng_core::capacity::LimitKind;
+use throng_core::stats::FailCause;
 
 /// A machine on which one limit binds.
 struct Experiment {
@@ -222,6 +223,57 @@ fn a_conntrack_table_of_700_entries() {
         ..on(rig.client, "10.77.0.9:9000")
     }
     .run();
+}
+
+/// Has the kernel track what comes in.
+const TRACK: &str = "nft 'add table inet t; add chain inet t in { type filter hook input priority 0; }; \
+                     add rule inet t in ct state invalid drop'";
+
+/// A conntrack table of 200 entries in each network namespace, for as long as it lives.
+fn table_of_200() -> (Net, ConntrackMax) {
+    let loads_conntrack = Net::own();
+    loads_conntrack.shell(TRACK);
+    (loads_conntrack, ConntrackMax::set(200))
+}
+
+#[test]
+fn the_agents_of_a_lab_say_what_their_server_s_conntrack_table_dropped() {
+    let _machine = alone();
+    let _max = table_of_200();
+    let net = Net::own();
+    let throng = env!("CARGO_BIN_EXE_throng");
+    let start = format!("{TRACK} && exec {throng} serve --quiet 9000");
+    let mut command = net.command(throng);
+    command.args(["lab", "2", "--start", &start, "--"]);
+    let load = "fleet run load -c 300 --connect-timeout 1s --hold 1s --output json {server}:9000";
+    command.args(load.split(' '));
+    let ran = Process::start(format!("lab 2 -- {load}"), command).wait(PATIENCE);
+    let s = ran.fell_short();
+    assert_eq!(s.sources.len(), 2, "{ran}");
+    let [cause] = &s.causes[..] else {
+        panic!("one cause: {ran}");
+    };
+    assert!(
+        cause.certain && s.findings[0].limit() == Some(LimitKind::Conntrack),
+        "{ran}"
+    );
+    let (timed_out, place) = cause
+        .what
+        .split_once(" attempts timed out, ")
+        .expect("they did");
+    let timed_out: u64 = timed_out.replace(',', "").parse().expect("a number");
+    assert_eq!(
+        Some(&timed_out),
+        s.connections.failed.get(&FailCause::TimedOut),
+        "{ran}"
+    );
+    let full = "and the conntrack table at the server's host of the lab is full: ";
+    assert!(
+        place.starts_with(full) && place.contains("of 200 entries"),
+        "{ran}"
+    );
+    // Others may have entries there.
+    assert_near("connections", s.connections.peak as f64, 200.0, 0.02);
 }
 
 #[test]

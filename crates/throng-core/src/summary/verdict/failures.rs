@@ -1,6 +1,5 @@
 //! Attempts that failed: why, and what helps.
 
-use crate::capacity::LimitKind;
 use crate::diagnosis::Diagnosis;
 use crate::human;
 use crate::record::{Asked, AskedExchanges};
@@ -14,7 +13,7 @@ pub(super) fn failed_attempts(t: &Totals, causes: &[Diagnosis], findings: &mut V
         if attempts == 0 {
             continue;
         }
-        let explained = causes.iter().any(|d| explains(d.limit, cause));
+        let explained = causes.iter().any(|d| d.explains(cause));
         let of_kernel = |of: fn(&crate::diagnosis::KernelCounts) -> u64| {
             t.endings().map(|e| of(&e.kernel)).sum::<u64>()
         };
@@ -45,33 +44,6 @@ pub(super) fn dead_addresses(t: &Totals) -> Vec<Finding> {
         attempts: of.attempted,
     })
     .collect()
-}
-
-/// Whether `limit` explains attempts that failed by `cause`, so that its remedy is the one to give.
-pub(super) fn explains(limit: LimitKind, cause: FailCause) -> bool {
-    match cause {
-        FailCause::NoAddress => {
-            matches!(limit, LimitKind::FourTuples | LimitKind::SourceAddress)
-        }
-        FailCause::FileLimit => limit == LimitKind::OpenFiles,
-        FailCause::NoMemory => matches!(
-            limit,
-            LimitKind::TcpMemory | LimitKind::Memory | LimitKind::CgroupMemory
-        ),
-        FailCause::TimedOut => matches!(
-            limit,
-            LimitKind::TargetFiles
-                | LimitKind::AcceptQueue
-                | LimitKind::SynBacklog
-                | LimitKind::Conntrack
-                | LimitKind::NatPorts
-                | LimitKind::Path
-                | LimitKind::SourceAddress
-        ),
-        FailCause::Refused => limit == LimitKind::TargetProcess,
-        FailCause::Unreachable => limit == LimitKind::SourceAddress,
-        _ => false,
-    }
 }
 
 /// What to do about attempts that failed by `cause`. `peak` connections were open at once: what kept attempts from being

@@ -110,6 +110,7 @@ impl Run<'_> {
         ending.watched = watched;
         ending.interrupted = self.interrupted();
         ending.kernel = self.before.kernel();
+        ending.elsewhere = self.before.elsewhere();
         ending.cpu_quota_cores = self.watch.strain.quota_cores();
         ending.paused = self.watch.strain.paused;
         ending.secured = self.last_secured();

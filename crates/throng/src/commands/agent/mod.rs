@@ -7,7 +7,7 @@ mod station;
 pub(crate) use args::Args;
 
 use crate::files::token;
-use crate::{Failure, ask, signals};
+use crate::{Failure, ask, elsewhere, signals};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -55,7 +55,8 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             false => args.allow.clone(),
         },
         read: &read,
-        watch,
+        elsewhere: &|| elsewhere::namespaces(watch.as_ref()),
+        watch: watch.clone(),
         keep: &|run, agent, record| tell(&kept(&args.keep, run, agent, record)),
         log: &*tell,
         tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),

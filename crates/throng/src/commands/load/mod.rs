@@ -6,7 +6,7 @@ use crate::dump::Dumping;
 use crate::files::Named;
 use crate::keys::{Keys, has_constant_rate};
 use crate::outputs::Occasion;
-use crate::{Failure, ask, command_line, output, signals, terminal};
+use crate::{Failure, ask, command_line, elsewhere, output, signals, terminal};
 use std::io::{self, BufReader};
 use std::sync::Arc;
 use throng_core::observer::Note;
@@ -121,6 +121,7 @@ impl Asked {
             most_intervals: None,
             barrier: None,
             watched,
+            elsewhere: elsewhere::namespaces(subject.as_ref()),
         };
         for note in &notes {
             attached.note(note);

@@ -1,0 +1,16 @@
+//! The network namespaces besides its own that a load looks at, to say why attempts to connect time out: that of the server of the lab around
+//! it, and that of the system under test.
+
+use throng_core::lab::{Lab, VARIABLE};
+use throng_host::elsewhere::Namespace;
+use throng_host::watched::Subject;
+
+/// Begins to read them. `subject` is the system under test, if it is watched.
+pub(crate) fn namespaces(subject: Option<&Subject>) -> Vec<Namespace> {
+    let lab = std::env::var(VARIABLE).ok();
+    // A variable that can't be read is the business of the command that needs it.
+    let lab: Option<Lab> = lab.and_then(|text| text.parse().ok());
+    let server = lab.map(|lab| Namespace::of("the server's host of the lab", lab.server));
+    let watched = subject.and_then(|of| Some(Namespace::of(of.name(), of.any_process()?)));
+    server.into_iter().chain(watched).collect()
+}
