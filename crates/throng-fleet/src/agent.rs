@@ -167,6 +167,8 @@ impl Agent {
                 token,
             } => self.hello(message.run, version, agent, token),
             Order::Ping { number } => {
+                // A coordinator that follows another one has no record of it.
+                self.is_received = false;
                 let at_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
                 self.send(Report::Pong { number, at_ns });
             }

@@ -1,6 +1,6 @@
 //! Conducts a run of a fleet: a coordinator, ways to its agents, observers, and a stop.
 
-use crate::coordinator::{Coordinator, Look, Over, Refusal, Step, Terms};
+use crate::coordinator::{Coordinator, Decision, Keeper, Look, Over, Refusal, Step, Terms};
 use crate::transport::{Arrival, Incoming, Link, Transport};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -16,6 +16,8 @@ const AT_ONCE: usize = 64;
 /// An observer whose interval ends this much later than now is given it now: looks come every second, and not to the
 /// microsecond.
 const EARLY: Duration = Duration::from_millis(100);
+/// What the clock of a coordinator that follows another one says at the beginning: more than any run has lasted by then.
+const LATE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// What a fleet is to do.
 pub struct Fleet {
@@ -25,6 +27,11 @@ pub struct Fleet {
     pub terms: Terms,
     /// Its agents.
     pub agents: Vec<Box<dyn Transport>>,
+    /// What keeps what is decided.
+    pub keeper: Option<Box<dyn Keeper>>,
+    /// What another coordinator has decided, if the run has begun under that one. Each agent's transport then says what the agent
+    /// has said so far, and [`Arrival::CaughtUp`].
+    pub follows: Option<Vec<Decision>>,
 }
 
 /// Runs `fleet` until it is over, or `stop` is requested. Observers get the sums over all agents, once per second.
@@ -36,9 +43,20 @@ pub fn conduct(
     observers: &mut [Box<dyn Observer + '_>],
     stop: &Stop,
 ) -> Result<Over, Refusal> {
-    let began = Instant::now();
+    let clock = Clock {
+        began: Instant::now(),
+        at: match fleet.follows {
+            Some(_) => LATE,
+            None => Duration::ZERO,
+        },
+    };
     let names: Vec<String> = fleet.agents.iter().map(|a| a.name().to_owned()).collect();
-    let mut coordinator = Coordinator::new(fleet.run, names, fleet.terms, began.elapsed());
+    let (run, terms, now) = (fleet.run, fleet.terms, clock.now());
+    let mut coordinator = match fleet.follows {
+        Some(decisions) => Coordinator::follow(run, names, terms, &decisions, now),
+        None => Coordinator::new(run, names, terms, now),
+    };
+    let mut keeper = fleet.keeper;
     let mut audience = Audience::new(observers);
     let (to, arrivals) = channel();
     let mut links: Vec<Option<Box<dyn Link>>> = Vec::new();
@@ -46,7 +64,7 @@ pub fn conduct(
         links.push(match transport.open(Incoming::new(agent, to.clone())) {
             Ok(link) => Some(link),
             Err(e) => {
-                coordinator.gone(agent, &format!("can't start it: {e}"), began.elapsed());
+                coordinator.gone(agent, &format!("can't start it: {e}"), clock.now());
                 None
             }
         });
@@ -59,6 +77,11 @@ pub fn conduct(
                         link.send(&message);
                     }
                 }
+                Step::Keep(decision) => {
+                    if let Some(keeper) = &mut keeper {
+                        keeper.keep(&decision);
+                    }
+                }
                 Step::Note(note) => audience.note(&note),
                 Step::Look(look) => audience.look(&look),
                 Step::Over(result) => {
@@ -69,17 +92,18 @@ pub fn conduct(
             }
         }
         if stop.is_requested() {
-            coordinator.stop(began.elapsed());
+            coordinator.stop(clock.now());
         }
-        let due = coordinator.due().saturating_sub(began.elapsed());
+        let due = coordinator.due().saturating_sub(clock.now());
         match arrivals.recv_timeout(due.min(NOTICE)) {
             Ok(first) => {
                 let more = arrivals.try_iter().take(AT_ONCE - 1);
                 for (agent, arrival) in std::iter::once(first).chain(more) {
-                    let now = began.elapsed();
+                    let now = clock.now();
                     match arrival {
                         Arrival::Message(message) => coordinator.received(agent, *message, now),
                         Arrival::Unreadable(why) => coordinator.unreadable(agent, &why),
+                        Arrival::CaughtUp => coordinator.caught_up(agent, now),
                         Arrival::Said(line) => coordinator.say(agent, line),
                         Arrival::Interrupted => coordinator.interrupted(agent),
                         Arrival::Restored => coordinator.restored(agent, now),
@@ -92,7 +116,20 @@ pub fn conduct(
             // `to` is still there.
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(NOTICE),
         }
-        coordinator.tick(began.elapsed());
+        coordinator.tick(clock.now());
+    }
+}
+
+/// A coordinator's clock.
+struct Clock {
+    began: Instant,
+    /// What it said then.
+    at: Duration,
+}
+
+impl Clock {
+    fn now(&self) -> Duration {
+        self.at + self.began.elapsed()
     }
 }
 

@@ -29,7 +29,9 @@ mod transport;
 pub use agent::{Agent, Do, Limits, Planned};
 pub use allow::{Allow, AllowError};
 pub use conduct::{Fleet, conduct};
-pub use coordinator::{Coordinator, OnLoss, Over, Refusal, Step, Terms};
+pub use coordinator::{
+    Coordinator, Decision, Keeper, OnLoss, Ordered, Over, Refusal, Step, Stopping, Terms,
+};
 pub use divided::undividable;
 pub use serve::{Serving, serve};
 pub use stdio::{Command, Streams};

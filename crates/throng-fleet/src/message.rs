@@ -10,7 +10,7 @@ use throng_core::shard::Shard;
 use throng_core::stats::{PackedDurations, Tally};
 
 /// The version of the protocol. It grows when a message changes its meaning, is added or goes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What an agent's lines on stderr begin with, where they are of its log: the coordinator is told all that matters by messages.
 pub const LOGGED: &str = "agent: ";
@@ -166,6 +166,26 @@ pub enum Report {
     },
     /// It is still there.
     Beat,
+}
+
+impl Report {
+    /// Whether it matters to a coordinator that follows another one, so that it is worth keeping. The others matter only at the moment.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Report::Hello { .. }
+            | Report::Running { .. }
+            | Report::Opened
+            | Report::Interval(_)
+            | Report::Done { .. }
+            | Report::Failed { .. } => true,
+            Report::Refused { .. }
+            | Report::Pong { .. }
+            | Report::Planned { .. }
+            | Report::Short { .. }
+            | Report::Note { .. }
+            | Report::Beat => false,
+        }
+    }
 }
 
 /// An agent and its machine.

@@ -28,6 +28,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const NOTICE: Duration = Duration::from_millis(50);
 
 /// What an agent is, and may do.
+#[derive(Clone)]
 pub struct Serving<'a> {
     /// What it allows itself.
     pub limits: Limits,

@@ -1,8 +1,8 @@
 //! A fleet on a simulated network: messages come twice, late, out of order or not at all; agents are killed or stand still, and so
-//! is the coordinator. Whatever the schedule: no hang, no wrong total, no lost result.
+//! is the coordinator, which another one may follow. Whatever the schedule: no hang, no wrong total, no lost result.
 
 use crate::agent::{Agent, Do, Limits, Planned};
-use crate::coordinator::{Coordinator, OnLoss, Over, Refusal, Step, Terms};
+use crate::coordinator::{Coordinator, Decision, OnLoss, Over, Refusal, Step, Terms};
 use crate::message::{Facts, FromAgent, Interval, ToAgent};
 use proptest::prelude::*;
 use std::cmp::Reverse;
@@ -43,6 +43,8 @@ struct World {
     still: Option<(usize, u64, u64)>,
     /// When the coordinator is killed.
     headless_ms: Option<u64>,
+    /// After how long another one follows it. Agents don't notice by themselves that it is dead then, as over NATS.
+    followed_ms: Option<u64>,
     /// Whether an agent that is killed is noticed at once.
     noticed: bool,
     on_loss: OnLoss,
@@ -70,6 +72,8 @@ enum Event {
     Tick(Option<usize>),
     /// The run of an agent goes on.
     Run(usize),
+    /// Another coordinator follows the one that died.
+    Follow,
 }
 
 /// An agent, and the run that it pretends to have.
@@ -136,6 +140,8 @@ pub(crate) fn about(own: u32) -> About {
 /// What came of a schedule.
 struct Outcome {
     over: Option<Result<Over, Refusal>>,
+    /// What was decided last.
+    decided: Option<Decision>,
     agents: Vec<Simulated>,
     /// The most that was seen established at once.
     seen: u64,
@@ -148,6 +154,8 @@ struct Network {
     queue: BinaryHeap<Reverse<(Duration, u64)>>,
     events: BTreeMap<u64, Event>,
     serial: u64,
+    /// What is kept of each agent's reports.
+    kept: Vec<Vec<FromAgent>>,
 }
 
 impl Network {
@@ -165,6 +173,12 @@ impl Network {
             n if n < self.world.never + self.world.twice => 2,
             _ => 1,
         };
+        if let Event::FromAgent(n, message) = &event
+            && message.report.is_lasting()
+        {
+            let kept = std::iter::repeat_n(FromAgent::clone(message), times);
+            self.kept[*n].extend(kept);
+        }
         for _ in 0..times {
             let takes = ms(self.dice.below(self.world.slowest_ms + 1));
             self.at(self.now + takes, event.clone());
@@ -185,9 +199,10 @@ fn simulate(world: World) -> Outcome {
         queue: BinaryHeap::new(),
         events: BTreeMap::new(),
         serial: 0,
+        kept: vec![Vec::new(); world.agents],
         world: world.clone(),
     };
-    let names = (0..world.agents).map(|n| format!("a{n}")).collect();
+    let names: Vec<String> = (0..world.agents).map(|n| format!("a{n}")).collect();
     let terms = Terms {
         scenario: "version = 1".into(),
         connections: world.connections,
@@ -197,7 +212,10 @@ fn simulate(world: World) -> Outcome {
         token: None,
         latencies: LatencyReport::default(),
     };
-    let mut coordinator = Some(Coordinator::new("r".into(), names, terms, Duration::ZERO));
+    let first = Coordinator::new("r".into(), names.clone(), terms.clone(), Duration::ZERO);
+    let mut coordinator = Some(first);
+    // Another coordinator has another clock.
+    let (mut shift, mut decisions, mut was_killed) = (Duration::ZERO, Vec::new(), false);
     let limits = Limits {
         connections: None,
         rate: None,
@@ -230,9 +248,17 @@ fn simulate(world: World) -> Outcome {
         if now > HANGS {
             break;
         }
-        if world.headless_ms.is_some_and(|at| now >= ms(at)) && coordinator.take().is_some() {
-            for simulated in &mut agents {
-                simulated.agent.cut_off(now + simulated.ahead);
+        if world.headless_ms.is_some_and(|at| now >= ms(at))
+            && !std::mem::replace(&mut was_killed, true)
+            && coordinator.take().is_some()
+        {
+            match world.followed_ms.filter(|_| !decisions.is_empty()) {
+                Some(after) => net.at(now + ms(after), Event::Follow),
+                None => {
+                    for simulated in &mut agents {
+                        simulated.agent.cut_off(now + simulated.ahead);
+                    }
+                }
             }
         }
         if let Some((victim, at)) = world.killed
@@ -281,20 +307,36 @@ fn simulate(world: World) -> Outcome {
             Event::Run(n) => go_on(n, &mut agents[n], &mut net),
             Event::FromAgent(n, message) => {
                 if let Some(coordinator) = &mut coordinator {
-                    coordinator.received(n, *message, now);
+                    coordinator.received(n, *message, now + shift);
                 }
             }
             Event::Gone(n) => {
                 if let Some(coordinator) = &mut coordinator {
-                    coordinator.gone(n, "it ended", now);
+                    coordinator.gone(n, "it ended", now + shift);
                 }
             }
             Event::Tick(None) => {
                 if let Some(coordinator) = &mut coordinator {
-                    coordinator.tick(now);
-                    let due = coordinator.due().max(now + ms(1));
-                    net.at(due, Event::Tick(None));
+                    coordinator.tick(now + shift);
+                    let due = coordinator.due().saturating_sub(shift);
+                    net.at(due.max(now + ms(1)), Event::Tick(None));
                 }
+            }
+            Event::Follow => {
+                shift = Duration::from_secs(1_000_000);
+                let (names, terms, now) = (names.clone(), terms.clone(), now + shift);
+                let mut following = Coordinator::follow("r".into(), names, terms, &decisions, now);
+                for (n, kept) in net.kept.clone().into_iter().enumerate() {
+                    for message in kept {
+                        following.received(n, message, now);
+                    }
+                    match agents[n].ended {
+                        true => following.gone(n, "it has left the run", now),
+                        false => following.caught_up(n, now),
+                    }
+                }
+                coordinator = Some(following);
+                net.at(net.now, Event::Tick(None));
             }
         }
         for (n, simulated) in agents.iter_mut().enumerate() {
@@ -304,6 +346,7 @@ fn simulate(world: World) -> Outcome {
         while let Some(step) = coordinator.as_mut().and_then(Coordinator::next_step) {
             match step {
                 Step::Send { to, message } => net.carry(Event::ToAgent(to, message)),
+                Step::Keep(decision) => decisions.push(decision),
                 Step::Look(look) => seen = seen.max(look.opened.established),
                 Step::Over(result) => {
                     over = Some(*result);
@@ -317,7 +360,12 @@ fn simulate(world: World) -> Outcome {
             coordinator = None;
         }
     }
-    Outcome { over, agents, seen }
+    Outcome {
+        over,
+        decided: decisions.pop(),
+        agents,
+        seen,
+    }
 }
 
 /// Carries out what agent `n` decided.
@@ -451,12 +499,12 @@ fn world() -> impl Strategy<Value = World> {
     let faults = (
         prop::option::weighted(0.4, (0..5usize, 0..15_000u64)),
         prop::option::weighted(0.4, (0..5usize, 0..8_000u64, 0..40_000u64)),
-        prop::option::weighted(0.2, 0..15_000u64),
+        prop::option::weighted(0.4, (0..15_000u64, prop::option::of(0..13_000u64))),
     );
     (network, run, faults).prop_map(|(network, run, faults)| {
         let (seed, slowest_ms, twice, never) = network;
         let (agents, connections, hold_s, noticed, stops) = run;
-        let (killed, still, headless_ms) = faults;
+        let (killed, still, headless) = faults;
         World {
             seed,
             agents,
@@ -467,7 +515,8 @@ fn world() -> impl Strategy<Value = World> {
             hold_s,
             killed: killed.map(|(n, at)| (n % agents, at)),
             still: still.map(|(n, at, length)| (n % agents, at, length)),
-            headless_ms,
+            headless_ms: headless.map(|(at, _)| at),
+            followed_ms: headless.and_then(|(_, followed)| followed),
             noticed,
             on_loss: if stops { OnLoss::Stop } else { OnLoss::GoOn },
         }
@@ -476,8 +525,11 @@ fn world() -> impl Strategy<Value = World> {
 
 /// Checks what holds whatever happens.
 fn check(world: &World, outcome: &Outcome) -> Result<(), TestCaseError> {
-    let alive = world.headless_ms.is_none();
-    prop_assert!(outcome.over.is_some() || !alive, "the coordinator hangs");
+    let has_started = outcome.decided.is_some();
+    let is_led = world.headless_ms.is_none() || world.followed_ms.is_some() && has_started;
+    prop_assert!(outcome.over.is_some() || !is_led, "the coordinator hangs");
+    let ended = outcome.decided == Some(Decision::End);
+    prop_assert_eq!(ended, matches!(outcome.over, Some(Ok(_))));
     prop_assert!(outcome.seen <= world.connections.into());
     let in_result = |n: usize| match &outcome.over {
         Some(Ok(over)) => {
@@ -586,6 +638,23 @@ proptest! {
             other => prop_assert!(world.connections < world.agents as u32, "{:?}", other),
         }
     }
+
+    #[test]
+    fn a_coordinator_that_follows_a_dead_one_loses_nothing(
+        world in world(),
+        headless in 0..10_000u64,
+        followed in 0..13_000u64,
+    ) {
+        let (headless_ms, followed_ms) = (Some(headless), Some(followed));
+        let world = World { killed: None, still: None, never: 0, headless_ms, followed_ms, ..world };
+        let outcome = simulate(world.clone());
+        check(&world, &outcome)?;
+        match &outcome.over {
+            Some(Ok(over)) => prop_assert!(over.lost.is_empty(), "{:?}", over.lost),
+            // It died before anything was opened, or the run was refused.
+            other => prop_assert!(outcome.decided.is_none(), "{:?}", other),
+        }
+    }
 }
 
 #[test]
@@ -601,6 +670,7 @@ fn an_agent_that_stood_still_while_the_others_began_to_hold_holds_too() {
         killed: None,
         still: Some((0, 6392, 5555)),
         headless_ms: None,
+        followed_ms: None,
         noticed: false,
         on_loss: OnLoss::GoOn,
     };

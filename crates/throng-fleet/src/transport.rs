@@ -36,6 +36,8 @@ pub enum Arrival {
     Message(Box<FromAgent>),
     /// Something that is no message: why not.
     Unreadable(String),
+    /// All that is kept of what an agent said to an earlier coordinator has come.
+    CaughtUp,
     /// A line for people.
     Said(String),
     /// The way is interrupted for now: that nothing comes says nothing about the agent.

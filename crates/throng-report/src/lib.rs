@@ -42,7 +42,7 @@ pub mod text;
 pub mod transparent;
 pub mod tui;
 pub mod tune;
-mod utc;
+pub mod utc;
 pub mod watched;
 
 pub use throng_core::human;

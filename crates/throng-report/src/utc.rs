@@ -1,7 +1,7 @@
 //! Points in time as people and other programs read them.
 
 /// Seconds since 1970 as `YYYY-MM-DDThh:mm:ss` (UTC), to the second.
-pub(crate) fn date_and_time(unix_s: f64) -> String {
+pub fn date_and_time(unix_s: f64) -> String {
     let seconds = unix_s as i64;
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Years that begin in March, in eras of 400 years, as in "chrono-Compatible Low-Level Date Algorithms".

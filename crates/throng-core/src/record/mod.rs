@@ -134,6 +134,13 @@ impl Record {
         self
     }
 
+    /// Whether the command line is known that its sources were started by.
+    pub fn has_command(&self) -> bool {
+        self.sources
+            .values()
+            .any(|part| !part.about.command.is_empty())
+    }
+
     /// The only part, if it is of one source.
     pub fn single(&self) -> Option<&Part> {
         let mut parts = self.sources.values();

@@ -78,6 +78,8 @@ fn coordinate(agents: u32, each: u32, seconds: u32) -> Result<(), Failure> {
             latencies: LatencyReport::default(),
         },
         agents: carried.transports(),
+        keeper: None,
+        follows: None,
     };
     let over = {
         let observers: &mut [Box<dyn Observer + '_>] = &mut [Box::new(&mut meter)];

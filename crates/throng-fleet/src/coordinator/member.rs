@@ -1,5 +1,6 @@
 //! What the coordinator knows of one agent.
 
+use super::Ordered;
 use super::sums::{self, Sums};
 use crate::clock::Offset;
 use crate::message::{Facts, Interval, LOGGED, Order};
@@ -52,6 +53,8 @@ pub(super) struct Member {
     pub heard: Duration,
     /// The way to it is interrupted.
     pub is_cut_off: bool,
+    /// All has come that it said to an earlier coordinator.
+    pub is_caught_up: bool,
     pub clock: Offset,
     /// Questions about its clock that it has answered.
     pub pings: u32,
@@ -66,6 +69,8 @@ pub(super) struct Member {
     /// The fewest connections that it has said it can hold, over all plans; `None` if no limit is known.
     room: Option<u64>,
     pub about: Option<Box<About>>,
+    /// What it was ordered to run.
+    ordered: Option<Ordered>,
     /// When its workers began to open connections, on its own clock.
     began_ns: Option<u64>,
     pub has_opened: bool,
@@ -73,6 +78,8 @@ pub(super) struct Member {
     pub counts: (Tally, Option<Tally>),
     pub phase: Option<Phase>,
     pub left: Option<Duration>,
+    /// How long it has run, at the end of its last interval.
+    pub ran: Duration,
     /// The number of the next interval, and those that came before it.
     next: u32,
     waiting: BTreeMap<u32, Interval>,
@@ -95,6 +102,7 @@ impl Member {
             doing: Doing::Preparing,
             heard: now,
             is_cut_off: false,
+            is_caught_up: true,
             clock: Offset::default(),
             pings: 0,
             greeted: false,
@@ -104,11 +112,13 @@ impl Member {
             plan: None,
             room: None,
             about: None,
+            ordered: None,
             began_ns: None,
             has_opened: false,
             counts: Default::default(),
             phase: None,
             left: None,
+            ran: Duration::ZERO,
             next: 0,
             waiting: BTreeMap::new(),
             gathered: Gathered::at_most(most_intervals),
@@ -234,12 +244,40 @@ impl Member {
         self.began_ns.get_or_insert(began_ns);
     }
 
-    /// When its workers began to open connections, where all agents were to begin at `ordered`; `None` if it has not said so.
-    fn start(&self, ordered: Duration) -> Option<Start> {
-        let after = self.clock.ours(self.began_ns?) - ordered.as_nanos() as i128;
+    /// It is ordered to run its part from the instant `at` on. Returns what that is on its own clock; `None` if it has no part.
+    pub fn ordered(&mut self, at: Duration) -> Option<Ordered> {
+        self.ordered = self.shard.map(|shard| Ordered {
+            shard,
+            at_ns: self.clock.theirs(at),
+            bound_ns: u64::try_from(self.clock.bound().as_nanos()).unwrap_or(u64::MAX),
+        });
+        self.ordered
+    }
+
+    /// Another coordinator has ordered it to run this part of a run of `connections` connections.
+    pub fn follow(&mut self, ordered: Option<Ordered>, connections: u32) {
+        self.divided(ordered.map(|o| o.shard), connections);
+        self.ordered = ordered;
+        self.is_caught_up = ordered.is_none();
+        self.doing = match ordered {
+            Some(_) => Doing::Running,
+            None => Doing::Idle,
+        };
+    }
+
+    /// When it was to begin, on the coordinator's clock.
+    pub fn ordered_at(&self) -> Option<Duration> {
+        let ns = self.clock.ours(self.ordered?.at_ns);
+        u64::try_from(ns).ok().map(Duration::from_nanos)
+    }
+
+    /// When its workers began to open connections, after the instant that was meant; `None` if it has not said so.
+    fn start(&self) -> Option<Start> {
+        let ordered = self.ordered?;
+        let after = i128::from(self.began_ns?) - i128::from(ordered.at_ns);
         Some(Start {
             after_ns: i64::try_from(after).ok()?,
-            bound_ns: u64::try_from(self.clock.bound().as_nanos()).ok()?,
+            bound_ns: ordered.bound_ns,
         })
     }
 
@@ -264,6 +302,7 @@ impl Member {
         if is_latest {
             self.phase = Some(interval.phase);
             self.left = interval.left_ns.map(Duration::from_nanos);
+            self.ran = Duration::from_nanos(interval.to_ns);
             self.counts = (interval.opened.unwrap_or_default(), interval.accepted);
         }
         self.waiting.entry(interval.number).or_insert(interval);
@@ -380,14 +419,8 @@ impl Member {
 
     /// What it left behind in `run`, where it is agent number `at`: its record or, if it was lost, what its intervals have. `None`
     /// if it had no part. An agent that was lost before it told what it was asked for was asked for the same as another
-    /// one, `like`, at the same time. All began to count time at `ordered`, of the coordinator's clock.
-    pub fn part(
-        &mut self,
-        run: &str,
-        at: usize,
-        like: Option<&About>,
-        ordered: Duration,
-    ) -> Option<(Source, Part)> {
+    /// one, `like`, at the same time.
+    pub fn part(&mut self, run: &str, at: usize, like: Option<&About>) -> Option<(Source, Part)> {
         self.shard?;
         // The order of names is that of agents.
         let source = Source::new(format!("{run}-{at:04}-{}", self.name));
@@ -408,7 +441,7 @@ impl Member {
             }
         };
         part.about.agent = Some(self.name.clone());
-        part.about.start = self.start(ordered);
+        part.about.start = self.start();
         // The clocks of machines differ, and all were in step.
         if let Some(like) = like {
             part.about.started_unix_s = like.started_unix_s;

@@ -3,7 +3,11 @@
 //! A run has these phases: every agent says who it is; its clock is compared; it plans its part; all start at one instant, and
 //! begin to hold at another one; intervals and, at the end, records arrive. Until the start, anything that goes wrong refuses the
 //! whole run: nothing was opened. From then on there is a result, whatever happens.
+//!
+//! A coordinator that follows another one begins with what that one has [decided](Decision) and with what agents have reported
+//! so far. It compares clocks anew, and goes on.
 
+mod decision;
 mod member;
 mod sums;
 #[cfg(test)]
@@ -12,7 +16,9 @@ mod tests;
 use crate::clock::ROUND_TRIPS;
 use crate::message::{self, FromAgent, Order, Part, Report, ToAgent};
 use crate::shares;
+pub use decision::{Decision, Keeper, Ordered, Stopping};
 use member::{Doing, Member};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
 use sums::Sums;
@@ -50,7 +56,8 @@ const FEWEST_INTERVALS: usize = 20;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What is to happen when an agent is lost during the run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnLoss {
     /// The others go on.
     #[default]
@@ -89,6 +96,8 @@ pub enum Step {
         /// What to send.
         message: ToAgent,
     },
+    /// Keep this, before what follows is carried out.
+    Keep(Decision),
     /// Tell this.
     Note(Note),
     /// The run as it is now.
@@ -155,15 +164,6 @@ pub struct Coordinator {
     measured: Sums,
 }
 
-/// Why the run is ended before its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stopping {
-    /// An agent was lost.
-    Loss,
-    /// Somebody asked for it.
-    Request,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// Every agent says who it is, and what its clock says, until this time.
@@ -174,6 +174,8 @@ enum Stage {
     Planning {
         until: Duration,
     },
+    /// The run has begun under another coordinator. Every agent's reports are read, and its clock is compared.
+    Following,
     /// Since this time.
     Running {
         since: Duration,
@@ -186,23 +188,9 @@ impl Coordinator {
     /// The coordinator of the run of this name, which no other run has, with agents of these names. The orders with which it begins
     /// are its first steps.
     pub fn new(run: String, names: Vec<String>, terms: Terms, now: Duration) -> Coordinator {
-        let most = most_intervals(names.len());
-        let members = names.into_iter().map(|name| Member::new(name, most, now));
-        let mut coordinator = Coordinator {
-            run,
-            members: members.collect(),
-            phase: Stage::Greeting {
-                until: now + GREETING,
-            },
-            plan: 0,
-            steps: VecDeque::new(),
-            beaten: now,
-            looked: now,
-            stopping: None,
-            peak: 0,
-            measured: Sums::default(),
-            terms,
-        };
+        let until = now + GREETING;
+        let mut coordinator =
+            Coordinator::in_stage(Stage::Greeting { until }, run, names, terms, now);
         let agents = coordinator.members.len();
         if (coordinator.terms.connections as usize) < agents {
             let line = format!(
@@ -222,6 +210,56 @@ impl Coordinator {
             coordinator.order(at, hello, now);
         }
         coordinator
+    }
+
+    /// The coordinator of a run that has begun under another one, which has decided this. What each agent has said so far is to be
+    /// [received](Coordinator::received), and after it that it is [all](Coordinator::caught_up).
+    pub fn follow(
+        run: String,
+        names: Vec<String>,
+        terms: Terms,
+        decisions: &[Decision],
+        now: Duration,
+    ) -> Coordinator {
+        let mut coordinator = Coordinator::in_stage(Stage::Following, run, names, terms, now);
+        let connections = coordinator.terms.connections;
+        for decision in decisions {
+            match decision {
+                Decision::Start { parts } => {
+                    let all = coordinator.members.iter_mut().zip(parts);
+                    all.for_each(|(member, part)| member.follow(*part, connections));
+                }
+                Decision::Stop { why } => {
+                    coordinator.stopping = coordinator.stopping.max(Some(*why));
+                }
+                Decision::End => {}
+            }
+        }
+        coordinator
+    }
+
+    fn in_stage(
+        phase: Stage,
+        run: String,
+        names: Vec<String>,
+        terms: Terms,
+        now: Duration,
+    ) -> Coordinator {
+        let most = most_intervals(names.len());
+        let members = names.into_iter().map(|name| Member::new(name, most, now));
+        Coordinator {
+            run,
+            members: members.collect(),
+            phase,
+            plan: 0,
+            steps: VecDeque::new(),
+            beaten: now,
+            looked: now,
+            stopping: None,
+            peak: 0,
+            measured: Sums::default(),
+            terms,
+        }
     }
 
     /// The next decision; `None` if there is none until something happens.
@@ -261,20 +299,26 @@ impl Coordinator {
         );
         match message.report {
             Report::Hello { version, facts } => {
-                if version != message::VERSION {
+                let is_asked = matches!(self.phase, Stage::Greeting { .. });
+                if is_asked && version != message::VERSION {
                     return self.refuse(Refusal::Impossible(vec![format!(
                         "{} speaks version {version} of the fleet's protocol, and this throng version {}: use the same throng on both",
                         self.members[from].name,
                         message::VERSION
                     )]));
                 }
-                if self.members[from].greeted(facts) {
+                if self.members[from].greeted(facts) && is_asked {
                     self.ping(from, now);
                 }
             }
             Report::Pong { number, at_ns } => {
                 if self.members[from].ponged(number, Duration::from_nanos(at_ns), now) {
                     self.ping(from, now);
+                    // One that was lost before its clock was compared, and is back.
+                    let holds = matches!(self.phase, Stage::Running { held: true, .. });
+                    if holds && self.members[from].pings == ROUND_TRIPS {
+                        self.hold_late(from, now);
+                    }
                 }
             }
             Report::Planned { number, holds } => {
@@ -309,7 +353,7 @@ impl Coordinator {
                 }
             }
             Report::Refused { line } => match self.phase {
-                Stage::Greeting { .. } | Stage::Planning { .. } => {
+                Stage::Greeting { .. } | Stage::Planning { .. } | Stage::Following => {
                     let line = format!("{}: {line}", self.members[from].name);
                     self.refuse(Refusal::Impossible(vec![line]));
                 }
@@ -384,11 +428,26 @@ impl Coordinator {
         }
     }
 
+    /// All that is kept of what agent `of` has said has come.
+    pub fn caught_up(&mut self, of: usize, now: Duration) {
+        let Some(member) = self.members.get_mut(of) else {
+            return;
+        };
+        if !std::mem::replace(&mut member.is_caught_up, true) {
+            member.heard = now;
+            if !member.is_out() {
+                self.ping(of, now);
+            }
+        }
+        self.advance(now);
+    }
+
     /// Nothing can be sent to agent `of` any more, and nothing will come.
     pub fn gone(&mut self, of: usize, why: &str, now: Duration) {
         if self.phase == Stage::Over || of >= self.members.len() {
             return;
         }
+        self.members[of].is_caught_up = true;
         self.failed(of, why, now);
         self.advance(now);
     }
@@ -420,15 +479,16 @@ impl Coordinator {
     pub fn stop(&mut self, now: Duration) {
         match self.phase {
             Stage::Greeting { .. } | Stage::Planning { .. } => self.refuse(Refusal::Interrupted),
-            Stage::Running { .. } => self.stop_agents(Stopping::Request, now),
+            Stage::Following | Stage::Running { .. } => self.stop_agents(Stopping::Request, now),
             Stage::Over => {}
         }
     }
 
     fn stop_agents(&mut self, why: Stopping, now: Duration) {
         let before = self.stopping;
-        if before != Some(Stopping::Request) {
+        if before < Some(why) {
             self.stopping = Some(why);
+            self.steps.push_back(Step::Keep(Decision::Stop { why }));
         }
         if before.is_some() {
             return;
@@ -467,8 +527,11 @@ impl Coordinator {
         if self.phase == Stage::Over {
             return;
         }
-        for at in 0..self.members.len() {
-            self.send(at, Order::Stop);
+        // A run that has begun goes on without this coordinator.
+        if self.phase != Stage::Following {
+            for at in 0..self.members.len() {
+                self.send(at, Order::Stop);
+            }
         }
         self.phase = Stage::Over;
         self.steps.push_back(Step::Over(Box::new(Err(why))));
@@ -502,8 +565,14 @@ impl Coordinator {
             Stage::Planning { .. } if all(|m| m.plan.is_some() || m.shard.is_none()) => {
                 self.judge_plans(now);
             }
+            Stage::Following
+                if all(|m| m.is_caught_up && (m.is_out() || m.pings >= ROUND_TRIPS)) =>
+            {
+                self.go_on(now);
+            }
             Stage::Running { since, held } => {
-                if !held && all(|m| m.has_opened || m.is_out()) {
+                let is_ready = |m: &Member| m.has_opened && m.pings >= ROUND_TRIPS;
+                if !held && self.members.iter().all(|m| is_ready(m) || m.is_out()) {
                     self.phase = Stage::Running { since, held: true };
                     self.hold(now + AHEAD + self.on_the_way(), now);
                 }
@@ -621,6 +690,8 @@ impl Coordinator {
     /// Has all agents with a part open connections, at one instant.
     fn start(&mut self, now: Duration) {
         let at = now + AHEAD + AHEAD_EACH * self.agents_per_core() + self.on_the_way();
+        let parts = self.members.iter_mut().map(|m| m.ordered(at)).collect();
+        self.steps.push_back(Step::Keep(Decision::Start { parts }));
         for member in 0..self.members.len() {
             if self.members[member].shard.is_none() {
                 // The others hold all: it has nothing to do.
@@ -642,6 +713,36 @@ impl Coordinator {
         self.looked = now;
     }
 
+    /// All that can be known of a run that began under another coordinator is known.
+    fn go_on(&mut self, now: Duration) {
+        let there = self.members.iter().filter(|m| !m.is_out());
+        let since = there.clone().find_map(|m| m.ordered_at());
+        let ran = self.members.iter().map(|m| m.ran).max();
+        self.phase = Stage::Running {
+            since: since.unwrap_or_else(|| now.saturating_sub(ran.unwrap_or_default())),
+            held: false,
+        };
+        self.looked = now;
+        let there: Vec<usize> = (0..self.members.len())
+            .filter(|at| !self.members[*at].is_out())
+            .collect();
+        if self.stopping.is_some() {
+            there
+                .iter()
+                .for_each(|at| self.order(*at, Order::Stop, now));
+        }
+        self.tell(match there.len() {
+            0 => format!("run {} is over: this is its result", self.run),
+            n => format!(
+                "goes on with run {}: {} of {} still belong to it",
+                self.run,
+                count(n as u64),
+                things(self.members.len() as u64, "agent"),
+            ),
+        });
+        self.advance(now);
+    }
+
     /// Has all agents that still run hold from the instant `at` on.
     fn hold(&mut self, at: Duration, now: Duration) {
         for member in 0..self.members.len() {
@@ -654,24 +755,31 @@ impl Coordinator {
 
     /// Has an agent that is back do what was ordered while it was lost.
     fn catch_up(&mut self, at: usize, now: Duration) {
-        if let Stage::Running { held: true, .. } = self.phase {
-            let at_ns = self.members[at].clock.theirs(now);
-            self.order(at, Order::Hold { at_ns }, now);
+        if self.members[at].pings < ROUND_TRIPS {
+            self.ping(at, now);
+        } else if let Stage::Running { held: true, .. } = self.phase {
+            self.hold_late(at, now);
         }
         if self.stopping.is_some() {
             self.order(at, Order::Stop, now);
         }
     }
 
+    /// Has an agent hold that was not there when the others were ordered to.
+    fn hold_late(&mut self, at: usize, now: Duration) {
+        let at_ns = self.members[at].clock.theirs(now);
+        self.order(at, Order::Hold { at_ns }, now);
+    }
+
     fn look_for_lost(&mut self, now: Duration) {
         let (until, doing) = match self.phase {
             Stage::Greeting { until } => (until, "say who it is"),
             Stage::Planning { until } => (until, "plan its part"),
-            Stage::Running { .. } => {
+            Stage::Following | Stage::Running { .. } => {
                 for at in 0..self.members.len() {
                     let member = &self.members[at];
                     let silent = now >= member.heard + self.terms.lost_after;
-                    if !member.is_out() && !member.is_cut_off && silent {
+                    if !member.is_out() && member.is_caught_up && !member.is_cut_off && silent {
                         let line = format!("it was silent for {}", duration(self.terms.lost_after));
                         self.lose(at, &line, false, now);
                     }
@@ -704,8 +812,10 @@ impl Coordinator {
                 let line = format!("{}: {why}{}", member.name, member.last_words());
                 self.refuse(Refusal::Fault(line));
             }
-            Stage::Running { .. } if !self.members[at].is_out() => self.lose(at, why, true, now),
-            Stage::Running { .. } | Stage::Over => {}
+            Stage::Following | Stage::Running { .. } if !self.members[at].is_out() => {
+                self.lose(at, why, true, now);
+            }
+            Stage::Following | Stage::Running { .. } | Stage::Over => {}
         }
     }
 
@@ -770,9 +880,6 @@ impl Coordinator {
         let mut last = self.seen(now);
         last.phase = Some(Phase::Closing);
         self.steps.push_back(Step::Look(Box::new(last)));
-        let Stage::Running { since, .. } = self.phase else {
-            return;
-        };
         let known = self.members.iter().find_map(|m| m.about.as_deref());
         let known = known.cloned();
         let mut record = Record {
@@ -780,7 +887,7 @@ impl Coordinator {
             sources: Default::default(),
         };
         for (at, member) in self.members.iter_mut().enumerate() {
-            if let Some((name, mut part)) = member.part(&self.run, at, known.as_ref(), since) {
+            if let Some((name, mut part)) = member.part(&self.run, at, known.as_ref()) {
                 if let (Some(Stopping::Loss), Some(ending)) = (self.stopping, &mut part.ending) {
                     // Nobody interrupted the run.
                     ending.abandoned = std::mem::take(&mut ending.interrupted);
@@ -796,6 +903,7 @@ impl Coordinator {
         let lost = self.members.iter().filter(|m| m.doing == Doing::Lost);
         let lost = lost.map(|m| m.name.clone()).collect();
         self.phase = Stage::Over;
+        self.steps.push_back(Step::Keep(Decision::End));
         let over = Over { record, lost };
         self.steps.push_back(Step::Over(Box::new(Ok(over))));
     }

@@ -81,7 +81,7 @@ pub(crate) enum OutputForm {
 }
 
 /// Which latencies are reported.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct LatencyOutputArgs {
     /// Report the time to connect in tcpkali's output and to StatsD, too
     #[arg(long, help_heading = LATENCY)]

@@ -46,7 +46,7 @@ def order(run, **what):
 stream.readline()
 login = {"verbose": False, "pedantic": False, "headers": True, "user": user, "pass": password}
 connection.sendall(b"CONNECT " + json.dumps(login).encode() + b"\r\n")
-hello = {"kind": "hello", "version": 2, "agent": "mine", "token": None}
+hello = {"kind": "hello", "version": 3, "agent": "mine", "token": None}
 if when == "before":
     send("SUB answers 1")
     publish("throng.find", b"", reply="answers")
@@ -59,7 +59,7 @@ if when == "before":
     publish(agent, order("r", **hello), {"Throng-Token": "guess"})
     publish(agent, order("../../r", **hello), {"Throng-Token": "guess"})
 else:
-    send("SUB throng.run.> 1")
+    send("SUB throng.run.*.* 1")
     subject, said = message()
     while b'"phase":"holding"' not in said:
         subject, said = message()

@@ -4,6 +4,7 @@
 use super::pieces::{self, HEADER, Joined};
 use super::{NatsError, Prefix, Server, TOKEN};
 use crate::message::MessageError;
+use async_nats::client::RequestErrorKind;
 use async_nats::{Client, Event, HeaderMap};
 use futures_util::StreamExt;
 use std::fmt;
@@ -186,6 +187,33 @@ impl Connection {
         let _ = self.0.out.send(Outgoing::Message(message));
     }
 
+    /// Asks the one who listens at `subject`, and waits for the answer; `None` if nobody is there.
+    pub(super) fn request(
+        &self,
+        subject: String,
+        bytes: Vec<u8>,
+        token: Option<&str>,
+    ) -> Result<Option<Vec<u8>>, NatsError> {
+        let client = self.client();
+        let mut headers = HeaderMap::new();
+        if let Some(token) = token {
+            headers.insert(TOKEN, token);
+        }
+        let asked = async move {
+            let asked = client.request_with_headers(subject, headers, bytes.into());
+            timeout(ANSWER / 2, asked).await
+        };
+        match self.wait(ANSWER, asked)? {
+            Ok(Ok(answer)) => Ok(Some(answer.payload.to_vec())),
+            Ok(Err(e)) if e.kind() == RequestErrorKind::NoResponders => Ok(None),
+            Ok(Err(e)) if e.kind() != RequestErrorKind::TimedOut => {
+                Err(self.refused(e.to_string()))
+            }
+            // It may be that its machine is gone, and the server does not know yet.
+            Ok(Err(_)) | Err(_) => Ok(None),
+        }
+    }
+
     /// Gives messages at `subject` to `take`, each of at most `most` bytes, until that returns false. All that come have to be of
     /// one sender, or in one piece.
     pub(super) fn subscribe(
@@ -194,8 +222,8 @@ impl Connection {
         most: usize,
         mut take: impl FnMut(Received) -> bool + Send + 'static,
     ) -> Result<(), NatsError> {
-        let client = self.0.client.clone();
-        let subscribed = self.wait(async move {
+        let client = self.client();
+        let subscribed = self.wait(ANSWER, async move {
             let mut messages = client.subscribe(subject).await?;
             client.flush().await?;
             tokio::spawn(async move {
@@ -237,9 +265,20 @@ impl Connection {
         }
     }
 
-    /// Has the thread carry this out, and waits for the result.
-    fn wait<T: Send + 'static>(
+    /// The client, for what is asynchronous elsewhere.
+    pub(super) fn client(&self) -> Client {
+        self.0.client.clone()
+    }
+
+    /// Has the thread carry this out.
+    pub(super) fn start(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.runtime.spawn(work);
+    }
+
+    /// Has the thread carry this out, and waits for the result, at most for `limit`.
+    pub(super) fn wait<T: Send + 'static>(
         &self,
+        limit: Duration,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, NatsError> {
         let (done, result) = channel();
@@ -250,13 +289,13 @@ impl Connection {
             server: self.0.server.clone(),
             why: why.into(),
         };
-        result.recv_timeout(ANSWER).map_err(|e| match e {
+        result.recv_timeout(limit).map_err(|e| match e {
             RecvTimeoutError::Timeout => away("it does not answer"),
             RecvTimeoutError::Disconnected => away("the connection is closed"),
         })
     }
 
-    fn refused(&self, why: String) -> NatsError {
+    pub(super) fn refused(&self, why: String) -> NatsError {
         let server = self.0.server.clone();
         NatsError::Refused { server, why }
     }

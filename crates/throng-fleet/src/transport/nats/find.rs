@@ -1,5 +1,6 @@
 //! Which agents are there: a question that all of them answer.
 
+use super::gather::gather;
 use super::{Connection, NatsError};
 use crate::message;
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,18 @@ pub enum FindError {
     /// It was asked to stop.
     #[error("interrupted before anything was opened")]
     Interrupted,
+}
+
+/// The agents that answer until there are `enough` of them, or until `patience` is over.
+///
+/// # Errors
+/// Something is wrong with the connection.
+pub fn present(
+    connection: &Connection,
+    patience: Duration,
+    enough: impl Fn(&[Present]) -> bool,
+) -> Result<Vec<Present>, NatsError> {
+    gather(connection, &connection.prefix().find(), patience, enough)
 }
 
 /// Waits at most `patience` for the agents that are wanted, and says how far that is. Agents that belong to a run don't count.

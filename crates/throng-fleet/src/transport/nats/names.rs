@@ -68,9 +68,39 @@ impl Prefix {
         format!("{self}.agent.{instance}")
     }
 
-    /// Where an agent reports on a run.
+    /// Where an agent reports on a run what is worth keeping.
     pub(super) fn reports(&self, run: &str, instance: &str) -> String {
         format!("{self}.run.{run}.{instance}")
+    }
+
+    /// Where it reports what matters only at the moment.
+    pub(super) fn passing(&self, run: &str, instance: &str) -> String {
+        format!("{}.now", self.reports(run, instance))
+    }
+
+    /// Where a coordinator says what it has decided about a run.
+    pub(super) fn decisions(&self, run: &str) -> String {
+        format!("{self}.plan.{run}")
+    }
+
+    /// Where coordinators are asked which runs go on.
+    pub(super) fn runs(&self) -> String {
+        format!("{self}.runs")
+    }
+
+    /// Where the coordinator of a run is asked about it.
+    pub(super) fn coordinator(&self, run: &str) -> String {
+        format!("{self}.runs.{run}")
+    }
+
+    /// Where an agent says what it was ordered and has refused.
+    pub(super) fn log(&self, name: &str, instance: &str) -> String {
+        format!("{self}.log.{name}.{instance}")
+    }
+
+    /// The name of a stream, in which there are no dots.
+    pub(super) fn stream(&self, what: &str) -> String {
+        format!("{}-{what}", self.0.replace('.', "+"))
     }
 }
 
@@ -100,6 +130,8 @@ mod tests {
     fn a_prefix_has_parts() {
         let prefix: Prefix = "lab.throng".parse().unwrap();
         assert_eq!(prefix.reports("r", "i"), "lab.throng.run.r.i");
+        assert_eq!(prefix.passing("r", "i"), "lab.throng.run.r.i.now");
+        assert_eq!(prefix.stream("plans"), "lab+throng-plans");
         assert_eq!(Prefix::default().orders("i"), "throng.agent.i");
         for wrong in ["", "a..b", ".a", "a.>", "a b"] {
             assert!(wrong.parse::<Prefix>().is_err(), "{wrong}");

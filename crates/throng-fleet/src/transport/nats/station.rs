@@ -22,6 +22,7 @@ pub struct Station {
     instance: String,
     name: String,
     desk: Arc<Mutex<Desk>>,
+    log: Log,
     /// First orders of coordinators.
     greetings: Receiver<Box<ToAgent>>,
 }
@@ -46,7 +47,7 @@ fn at(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {
 
 impl Station {
     /// The agent of this name, or of one that is made of `host`'s. Orders need this token, if there is one. What is refused goes to
-    /// `log`. `tool` is `throng` and its version.
+    /// `log`, and to the server. `tool` is `throng` and its version.
     ///
     /// # Errors
     /// Something is wrong with the connection.
@@ -64,6 +65,19 @@ impl Station {
             host => format!("{host}-{}", &instance[..4]),
         });
         let (greets, greetings) = channel();
+        let told = Arc::clone(&log);
+        connection.watch(move |change| {
+            match change {
+                Change::Interrupted => told("the NATS server is out of reach"),
+                Change::Restored => told("the NATS server is back"),
+                Change::GivenUp => {}
+            };
+        });
+        let (server, own, of) = (connection.clone(), name.clone(), instance.clone());
+        let log: Log = Arc::new(move |line| {
+            log(line);
+            server.log(&own, &of, line);
+        });
         let desk = Arc::new(Mutex::new(Desk {
             connection: connection.clone(),
             instance: instance.clone(),
@@ -72,13 +86,6 @@ impl Station {
             greetings: greets,
             log: Arc::clone(&log),
         }));
-        connection.watch(move |change| {
-            match change {
-                Change::Interrupted => log("the NATS server is out of reach"),
-                Change::Restored => log("the NATS server is back"),
-                Change::GivenUp => {}
-            };
-        });
         let orders = Arc::clone(&desk);
         let subject = connection.prefix().orders(&instance);
         connection.subscribe(subject, MOST_TO_AGENT, move |received| {
@@ -111,8 +118,14 @@ impl Station {
             instance,
             name,
             desk,
+            log,
             greetings,
         })
+    }
+
+    /// Takes lines of its log, which the server is told, too.
+    pub fn log(&self) -> &Log {
+        &self.log
     }
 
     /// The agent's name.
@@ -126,7 +139,7 @@ impl Station {
             if let Ok(first) = self.greetings.recv_timeout(NOTICE) {
                 return Some(Visit {
                     connection: self.connection.clone(),
-                    subject: self.connection.prefix().reports(&first.run, &self.instance),
+                    instance: self.instance.clone(),
                     first,
                     desk: Arc::clone(&self.desk),
                 });
@@ -202,10 +215,7 @@ impl Desk {
             run: run.to_owned(),
             report: Report::Refused { line: why.into() },
         };
-        if let Ok(bytes) = message::encode(&message, MOST_FROM_AGENT) {
-            let subject = self.connection.prefix().reports(run, &self.instance);
-            self.connection.send(&subject, bytes, None);
-        }
+        let _ = report(&self.connection, &self.instance, &message);
     }
 
     fn log(&self, line: &str) {
@@ -216,7 +226,7 @@ impl Desk {
 /// A coordinator that has greeted an agent. The agent is free again when this goes.
 pub struct Visit {
     connection: Connection,
-    subject: String,
+    instance: String,
     first: Box<ToAgent>,
     desk: Arc<Mutex<Desk>>,
 }
@@ -235,10 +245,23 @@ impl End for Visit {
 
 impl Reports for Visit {
     fn send(&mut self, message: &FromAgent) -> io::Result<()> {
-        let bytes = message::encode(message, MOST_FROM_AGENT).map_err(io::Error::other)?;
-        self.connection.send(&self.subject, bytes, None);
-        Ok(())
+        report(&self.connection, &self.instance, message).map_err(io::Error::other)
     }
+}
+
+/// Sends a report of this agent.
+fn report(
+    connection: &Connection,
+    instance: &str,
+    message: &FromAgent,
+) -> Result<(), MessageError> {
+    let bytes = message::encode(message, MOST_FROM_AGENT)?;
+    let subject = match message.report.is_lasting() {
+        true => connection.prefix().reports(&message.run, instance),
+        false => connection.prefix().passing(&message.run, instance),
+    };
+    connection.send(&subject, bytes, None);
+    Ok(())
 }
 
 impl Drop for Visit {

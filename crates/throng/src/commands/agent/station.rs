@@ -40,6 +40,16 @@ pub(super) fn serve_all(
     );
     let station = station.map_err(failure)?;
     log(&format!("{} waits at NATS server {server}", station.name()));
+    let logged = station.log().clone();
+    let serving = &Serving {
+        log: &*logged,
+        ..serving.clone()
+    };
+    let logged = station.log().clone();
+    let serving = &Serving {
+        log: &*logged,
+        ..serving.clone()
+    };
     let mut code = 130;
     while let Some(visit) = station.next(stop) {
         code = serve(serving, Box::new(visit), stop).map_err(|e| Failure::fault(e.to_string()))?;

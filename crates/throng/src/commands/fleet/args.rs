@@ -6,6 +6,7 @@
 use super::agents::Agents;
 #[cfg(feature = "fleet")]
 use super::nats::Nats;
+use crate::Failure;
 use crate::cli::EXIT_CODES;
 use clap::ValueEnum;
 use std::ffi::OsString;
@@ -91,8 +92,37 @@ pub(crate) struct Args {
 /// What has a command line of its own.
 #[derive(clap::Subcommand)]
 pub(crate) enum Other {
+    #[cfg(feature = "fleet")]
+    #[allow(missing_docs)]
+    Attach(Box<super::attach::Args>),
+    #[cfg(feature = "fleet")]
+    #[allow(missing_docs)]
+    Status(super::status::Args),
+    #[cfg(feature = "fleet")]
+    #[allow(missing_docs)]
+    Stop(super::stop::Args),
+    #[cfg(feature = "fleet")]
+    #[allow(missing_docs)]
+    Logs(super::logs::Args),
     #[allow(missing_docs)]
     Manifest(super::manifest::Args),
+}
+
+impl Other {
+    /// Runs it. Returns the exit code.
+    pub fn run(&self) -> Result<u8, Failure> {
+        match self {
+            #[cfg(feature = "fleet")]
+            Other::Attach(args) => super::attach::run(args),
+            #[cfg(feature = "fleet")]
+            Other::Status(args) => super::status::run(args),
+            #[cfg(feature = "fleet")]
+            Other::Stop(args) => super::stop::run(args),
+            #[cfg(feature = "fleet")]
+            Other::Logs(args) => super::logs::run(args),
+            Other::Manifest(args) => super::manifest::run(args),
+        }
+    }
 }
 
 /// How long an agent may be silent. Agents say twice per second that they are there.

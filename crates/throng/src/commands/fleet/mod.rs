@@ -7,27 +7,38 @@ mod args;
 #[cfg(feature = "fleet")]
 mod at_server;
 #[cfg(feature = "fleet")]
+mod attach;
+#[cfg(feature = "fleet")]
+mod logs;
+#[cfg(feature = "fleet")]
 pub(crate) mod nats;
+#[cfg(feature = "fleet")]
+mod office;
+mod refusals;
+#[cfg(feature = "fleet")]
+mod status;
+#[cfg(feature = "fleet")]
+mod stop;
 
 pub(crate) use args::Args;
-use args::Other;
 
 use super::{http, load, run as run_file};
 use crate::files::token;
 use crate::{Failure, ask, usage};
 use agents::{Agents, Allowed, Wanted};
 use clap::FromArgMatches;
+use refusals::{check_outputs, refused};
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 use throng_core::record::Record;
-use throng_fleet::{Allow, Fleet, Refusal, Terms, conduct, undividable};
+use throng_fleet::{Allow, Fleet, Terms, conduct, undividable};
 
 /// Runs a load on a fleet. Returns the exit code.
 pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
-    if let Some(Other::Manifest(args)) = &args.other {
-        return manifest::run(args);
+    if let Some(other) = &args.other {
+        return other.run();
     }
     let agents = match (args.agents.as_slice(), agents::lab_around()) {
         #[cfg(feature = "fleet")]
@@ -41,16 +52,7 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
         (named, _) => named.to_vec(),
     };
     let asked = asked(args, grammar)?;
-    if let Some(option) = asked.report.outputs.iter().find_map(|o| o.only_here()) {
-        return Err(Failure::usage(format!(
-            "{option} is about a run in this process, and a fleet's is in others: leave it out"
-        )));
-    }
-    if !asked.report.dump.is_off() {
-        return Err(Failure::usage(
-            "--dump-one and --dump-all print the traffic of this process, and a fleet's is in others: leave them out",
-        ));
-    }
+    check_outputs(&asked.report)?;
     let token = args.token_file.as_deref().map(token).transpose()?;
     let latencies = asked.report.latencies.clone();
     let keys = false;
@@ -67,9 +69,9 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
             };
             let run = unique();
             #[cfg(feature = "fleet")]
-            let at_server = |wanted: &Wanted| {
-                at_server::agents(args, wanted, &run, token.clone(), attached, stop)
-            };
+            let mut meeting = at_server::Meeting::new(args, &run, token.as_deref());
+            #[cfg(feature = "fleet")]
+            let at_server = |wanted: &Wanted| meeting.find(wanted, attached, stop);
             #[cfg(not(feature = "fleet"))]
             let at_server = |_: &Wanted| {
                 Err(Failure::usage(
@@ -78,18 +80,25 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
             };
             let agents = agents::transports(&agents, &allowed, at_server)?;
             undividable(scenario, agents.len()).map_or(Ok(()), |why| Err(Failure::usage(why)))?;
+            let terms = Terms {
+                scenario: ask::file::text_of_load(scenario)?,
+                connections: scenario.connections.most(),
+                fit: args.fit,
+                on_loss: args.on_loss.into(),
+                lost_after: args.lost_after,
+                token: token.clone(),
+                latencies,
+            };
+            #[cfg(feature = "fleet")]
+            let keeper = meeting.keep(scenario, &terms, agents.len(), attached, stop)?;
+            #[cfg(not(feature = "fleet"))]
+            let keeper = None;
             let fleet = Fleet {
-                run,
-                terms: Terms {
-                    scenario: ask::file::text_of_load(scenario)?,
-                    connections: scenario.connections.most(),
-                    fit: args.fit,
-                    on_loss: args.on_loss.into(),
-                    lost_after: args.lost_after,
-                    token: token.clone(),
-                    latencies,
-                },
+                run: run.clone(),
+                terms,
                 agents,
+                keeper,
+                follows: None,
             };
             let over = conduct(fleet, &mut attached.observers, stop).map_err(refused)?;
             Ok(over.record)
@@ -137,18 +146,6 @@ fn asked(args: &Args, grammar: &clap::Command) -> Result<load::Asked, Failure> {
 /// The arguments of a subcommand.
 fn read<A: FromArgMatches>(matches: &clap::ArgMatches) -> Result<A, Failure> {
     A::from_arg_matches(matches).map_err(|e| Failure::usage(usage::in_one_line(&e)))
-}
-
-/// Why nothing was run.
-fn refused(why: Refusal) -> Failure {
-    match why {
-        Refusal::Impossible(lines) => Failure { code: 2, lines },
-        Refusal::Fault(line) => Failure::fault(line),
-        Refusal::Interrupted => Failure {
-            code: 130,
-            lines: vec!["interrupted before anything was opened".into()],
-        },
-    }
 }
 
 /// A name that no other run has.

@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use std::path::PathBuf;
-use throng_fleet::nats::{Connection, NatsError, Prefix, Server};
+use throng_fleet::nats::{Connection, NatsError, Prefix, Server, is_name};
 
 /// The heading of the help.
 pub(crate) const NATS: &str = "NATS";
@@ -49,6 +49,23 @@ impl Nats {
     /// A connection to `server`.
     pub(crate) fn connect(&self, server: &Server) -> Result<Connection, NatsError> {
         Connection::open(server, &self.prefix)
+    }
+}
+
+/// A connection to the server that `nats` names.
+pub(super) fn connect(nats: &Nats) -> Result<(Server, Connection), Failure> {
+    let server = nats.server()?.ok_or_else(|| {
+        Failure::usage("which NATS server is missing; write --nats nats://127.0.0.1:4222")
+    })?;
+    let connection = nats.connect(&server).map_err(failure)?;
+    Ok((server, connection))
+}
+
+/// The name of a run.
+pub(super) fn run_name(text: &str) -> Result<String, String> {
+    match is_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err("write the name of a run, as throng fleet run has printed it".into()),
     }
 }
 

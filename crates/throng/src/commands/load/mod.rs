@@ -75,10 +75,21 @@ fn default_ports(scenario: &LoadScenario) -> impl Iterator<Item = Note> {
 }
 
 impl Asked {
-    /// Has `conduct` run it, and reports that while it lasts and at its end. With `keys`, those of the keyboard steer it.
+    /// Has `conduct` run it, and reports that while it lasts and at its end. The command line is this process's, unless the record has
+    /// one. With `keys`, those of the keyboard steer it.
     /// Returns the exit code.
     pub fn carry_out(
         self,
+        keys: bool,
+        conduct: impl FnOnce(&LoadScenario, &mut Attached, &Stop) -> Result<Record, Failure>,
+    ) -> Result<u8, Failure> {
+        self.carry_out_until(&signals::stop()?, keys, conduct)
+    }
+
+    /// The same where signals are taken already, which request `stop`.
+    pub fn carry_out_until(
+        self,
+        stop: &Stop,
         keys: bool,
         conduct: impl FnOnce(&LoadScenario, &mut Attached, &Stop) -> Result<Record, Failure>,
     ) -> Result<u8, Failure> {
@@ -98,13 +109,12 @@ impl Asked {
         );
         report.check_files(&inputs)?;
         let subject = report.watches()?;
-        let stop = signals::stop()?;
         let watched = subject.as_ref().map(watching).transpose()?;
         report.voice.start(&scenario);
         let dial = Dial::new();
         let shown = report.live_style() == LiveStyle::Terminal && has_constant_rate(&scenario);
         let shown = shown || report.fills_screen();
-        let keys = (keys && shown).then(|| Keys::take(&dial, &stop)).flatten();
+        let keys = (keys && shown).then(|| Keys::take(&dial, stop)).flatten();
         let mut attached = Attached {
             observers: terminal::observers(
                 report,
@@ -126,9 +136,12 @@ impl Asked {
         for note in &notes {
             attached.note(note);
         }
-        let record = conduct(&scenario, &mut attached, &stop)?;
+        let record = conduct(&scenario, &mut attached, stop)?;
         drop(keys);
-        let outcome = Outcome::of(record.with_command(command_line::words()));
+        let outcome = Outcome::of(match record.has_command() {
+            true => record,
+            false => record.with_command(command_line::words()),
+        });
         let voice = &report.voice;
         report.finish(&outcome, || {
             voice.finish(&outcome, &scenario, &report.common)
