@@ -19,6 +19,7 @@ mod listening;
 mod metrics;
 mod mqtt;
 mod proxy;
+mod proxy_tls;
 mod samples;
 mod sending;
 mod storms;
