@@ -354,6 +354,8 @@ fn a_peer_that_does_not_read_bounds_what_is_kept() {
         let stalled = Duration::from_millis(300);
         let socket = client.socket().try_clone().expect("a copy");
         socket.set_write_timeout(Some(stalled)).expect("a timeout");
+        // Where rustls can't write, it waits for something to read.
+        socket.set_read_timeout(Some(stalled)).expect("a timeout");
         let began = Instant::now();
         loop {
             match client.write(sent.next(64 * 1024)) {
