@@ -45,8 +45,10 @@ impl Work {
 
     /// Notes that this thread is its worker's.
     fn runs_here(&self) {
+        // Not libc::gettid(): std refers to that one weakly, and in a static program that is linked as a whole (lto) the reference
+        // stays unresolved, so the call jumps to 0 (Rust 1.95, glibc 2.36).
         // SAFETY: no arguments; it always succeeds.
-        let thread = unsafe { libc::gettid() };
+        let thread = unsafe { libc::syscall(libc::SYS_gettid) };
         self.0.job().outlet.run_by(thread as u32);
     }
 }
