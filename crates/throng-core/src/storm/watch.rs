@@ -5,7 +5,8 @@ use crate::stats::Tally;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// A storm is the loss of at least this share of the connections held, and of at least so many, within so long.
+/// A storm is the loss of at least this share of the connections held, and of at least so many, within so long. So many have
+/// to be held before.
 const SHARE: f64 = 0.05;
 const FEWEST: u64 = 10;
 const WITHIN: Duration = Duration::from_secs(1);
@@ -147,8 +148,10 @@ impl StormWatch {
         }
         let first = self.recent[0];
         let lost = losses(&look.counts).saturating_sub(losses(&first.counts));
-        let least = (held(&first.counts) as f64 * SHARE).max(FEWEST as f64);
-        if (lost as f64) < least {
+        let before = held(&first.counts);
+        let least = (before as f64 * SHARE).max(FEWEST as f64);
+        // Where hardly any were held, connections come and go, and nothing can be said of when all are back.
+        if (lost as f64) < least || before < FEWEST {
             return;
         }
         // It began with the first of these losses.

@@ -28,7 +28,7 @@ pub struct Drain {
     pub stuck: Option<u64>,
     /// Connections that were missing at the end of the hold: not opened again.
     pub missing: u64,
-    /// Messages that were never answered.
+    /// Messages that were never answered; where the run did not wait for the last answers, on connections that had ended before.
     pub messages_lost: u64,
     /// Answers that no message asked for.
     pub answers_unasked: u64,
@@ -55,7 +55,11 @@ impl Drain {
             given_up,
             stuck: (t.asked.answers && waited).then_some(at_end),
             missing: asked.saturating_sub(t.held.open().min(t.held.ready_now())),
-            messages_lost: t.closed.messages_unanswered,
+            messages_lost: match waited {
+                true => t.closed.messages_unanswered,
+                // Those that were under way at the end were cut off by it.
+                false => t.held.messages_unanswered,
+            },
             answers_unasked: t.closed.answers_unasked,
         }
     }

@@ -511,6 +511,8 @@ pub enum WhyMissing {
     },
     /// Their lifetime was over before all were established.
     LifetimesOver,
+    /// A source was lost, with what it had.
+    SourceLost,
     /// Each source held its own, but not at the same time.
     NotAtOnce,
     /// No progress, for an unknown reason.

@@ -19,6 +19,7 @@ use crate::record::{Part, Phase, RateOf, Record, Role, Source, VERSION};
 use crate::stats::Tally;
 use crate::watched::WatchedSummary;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The summary of `record`.
 pub fn of(record: &Record) -> Summary {
@@ -197,14 +198,21 @@ fn connections(t: &Totals, subject: &Tally) -> Connections {
     }
 }
 
-/// From the first attempt to the last connection that was established.
+/// From the first attempt to the last connection that was established, of the sources that were not lost: of others, that is known to
+/// within an interval only.
 fn set_up(t: &Totals) -> SetUp {
+    let all_lost = t.endings().next().is_none();
     let opened = |p: &&Part| {
         let mark = p.ending.as_ref().and_then(|e| e.opened);
         mark.map_or_else(|| p.opened(), |mark| mark.opened)
     };
-    let established = t.parts.iter().map(|p| opened(p).established).sum::<u64>() as f64;
-    let seconds = t.latest(|p| p.ending.as_ref().map_or(p.over(), |e| e.established));
+    let told = t.parts.iter().filter(|p| all_lost || p.ending.is_some());
+    let established = told.map(|p| opened(p).established).sum::<u64>() as f64;
+    let seconds = t.latest(|p| match &p.ending {
+        Some(ending) => ending.established,
+        None if all_lost => p.over(),
+        None => Duration::ZERO,
+    });
     let cpu: f64 = t
         .endings()
         .filter_map(|e| e.opened)

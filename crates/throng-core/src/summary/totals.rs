@@ -259,8 +259,10 @@ fn subject(part: &Part) -> Tally {
     }
 }
 
-/// A message whose answer was cut off by something that was asked for counts as unanswered from this age on.
+/// A message whose answer was cut off by something that was asked for counts as unanswered from this age on, and from the age at
+/// which most answers had come.
 const CUT_OFF: Duration = Duration::from_secs(1);
+const MOST_PERCENT: f64 = 90.0;
 
 /// How long the messages had waited that count as unanswered.
 fn judged(part: &Part, measured: &Measured) -> Durations {
@@ -273,7 +275,12 @@ fn judged(part: &Part, measured: &Measured) -> Durations {
     // Where no message at all was answered, none was cut off.
     let answers = part.ending.as_ref().map_or(0, |e| e.closed.answers);
     let mut judged = match cut && answers > 0 {
-        true => measured.unanswered.from_on(CUT_OFF),
+        true => {
+            let usual = measured.service.percentile(MOST_PERCENT);
+            measured
+                .unanswered
+                .from_on(CUT_OFF.max(usual.unwrap_or_default()))
+        }
         false => measured.unanswered.clone(),
     };
     judged.merge(&measured.unanswered_lost);

@@ -531,6 +531,7 @@ fn why_missing(t: &Totals, causes: &[Diagnosis], interrupted: bool, timed_out: b
         },
         [cause, ..] => WhyMissing::Limit(cause.clone()),
         [] if t.held.established == 0 => WhyMissing::NoneEstablished,
+        [] if t.lost_sources().next().is_some() => WhyMissing::SourceLost,
         [] if t.parts.iter().map(|p| p.peak()).sum::<u64>() > t.peak => WhyMissing::NotAtOnce,
         [] if t.held.open() < t.peak.max(1) || ended_by_lifetime(t) > 0 => did_not_stay(t),
         [] => WhyMissing::Stalled,

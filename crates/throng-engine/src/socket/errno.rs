@@ -6,8 +6,8 @@ use throng_core::stats::{Closed, FailCause};
 /// What an errno from opening a connection means.
 pub(crate) fn fail_cause(errno: i32) -> FailCause {
     match errno {
-        // No file has the path of a Unix socket, or one that is no socket.
-        libc::ECONNREFUSED | libc::ENOENT | libc::ENOTSOCK => FailCause::Refused,
+        // No file has the path of a Unix socket, or one that is no socket, or a socket of another kind.
+        libc::ECONNREFUSED | libc::ENOENT | libc::ENOTSOCK | libc::EPROTOTYPE => FailCause::Refused,
         libc::ETIMEDOUT => FailCause::TimedOut,
         libc::ECONNRESET | libc::ECONNABORTED | libc::EPIPE => FailCause::Reset,
         libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENETDOWN => {

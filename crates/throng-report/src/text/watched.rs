@@ -100,8 +100,9 @@ pub(crate) fn add(w: &WatchedSummary, all: &mut Section) {
         let remark = "of accept queues in its network namespace";
         all.odd("overflows", count(w.overflows), remark);
     }
-    if w.dropped > 0 {
-        // Some are no loss, such as a packet that came twice.
+    // Some are no loss, such as a packet that came twice, or the reset of a handshake that its client gave up. So they say something
+    // beside an overflow only.
+    if w.dropped > 0 && w.overflows > 0 {
         all.number("dropped", count(w.dropped), "packets, by its listeners")
             .in_full_only();
     }

@@ -44,6 +44,7 @@ pub fn findings() -> Vec<Finding> {
             ages: ages.clone(),
         },
         WhyMissing::LifetimesOver,
+        WhyMissing::SourceLost,
         WhyMissing::NotAtOnce,
         WhyMissing::Stalled,
     ];

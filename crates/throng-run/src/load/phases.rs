@@ -236,6 +236,10 @@ impl<'a> Run<'a> {
             self.look_at_servers(&opened, &held);
         }
         self.ending.held = Some(held);
+        for dropping in self.storming.left() {
+            let line = format!("--drop {dropping} did not happen: the hold was over before");
+            self.watch.note(&Note::Trouble(line));
+        }
         let quiet = Storming::new(self.scenario);
         self.ending.storms = std::mem::replace(&mut self.storming, quiet).finish();
         self.ending.by_address = self.by_address();

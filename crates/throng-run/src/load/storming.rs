@@ -41,6 +41,11 @@ impl Storming {
         self.due.front().map(|dropping| began + dropping.after)
     }
 
+    /// What was to be dropped and is not yet.
+    pub fn left(&self) -> impl Iterator<Item = &Dropping> {
+        self.due.iter()
+    }
+
     /// Drops what is due at `mark`, which is the state of the run now. The hold began at `began`.
     pub fn drop_due(&mut self, began: Duration, mark: &Mark, control: &Control) {
         while self.next(began).is_some_and(|at| mark.at >= at)

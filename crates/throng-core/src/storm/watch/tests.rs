@@ -74,6 +74,16 @@ fn watched(
 }
 
 #[test]
+fn connections_of_which_hardly_any_stand_are_no_storm() {
+    // Each is lost 20 ms after it was opened, and opened again.
+    let storms = watched(Clients::default(), 3_000, |_, clients, _| match clients.held {
+        0 => clients.come_back(5),
+        n => clients.reset(n),
+    });
+    assert_eq!(storms, []);
+}
+
+#[test]
 fn a_storm_is_told_with_when_shares_were_back_and_its_highest_rate() {
     // All are lost at 3 s. They come back evenly from 4 s to 6 s, after having been refused.
     let storms = watched(Clients::hold(1000), 10_000, |at, clients, _| match at {

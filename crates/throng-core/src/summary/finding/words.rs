@@ -767,6 +767,7 @@ impl fmt::Display for WhyMissing {
             WhyMissing::LifetimesOver => f.write_str(
                 "--channel-lifetime closed the first ones before the last ones were established",
             ),
+            WhyMissing::SourceLost => f.write_str("an agent was lost, with what it had"),
             WhyMissing::NotAtOnce => f.write_str(
                 "each source held its own, but not at the same time, by their own clocks",
             ),

@@ -57,6 +57,19 @@ fn agents_on_one_machine_share_its_cores_and_a_lost_one_is_told_with_what_it_had
     let s = of(&records.reduce(|a, b| a.merge(b).unwrap()).unwrap());
     // Two of each machine.
     assert_eq!((s.cores, s.workers, s.reached), (4, 6, false));
+    // What it had when it was lost, nobody knows. The others tell when theirs were open.
+    let set_up = s.set_up.as_ref().expect("of a load");
+    assert_eq!((set_up.seconds, set_up.per_s), (0.5, 40.0));
+    let not_at_once = |f: &Finding| {
+        matches!(
+            f,
+            Finding::ConnectionsMissing {
+                why: WhyMissing::NotAtOnce,
+                ..
+            }
+        )
+    };
+    assert!(!s.findings.iter().any(not_at_once), "{:?}", s.findings);
     let agents: Vec<_> = s
         .sources
         .iter()

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
-    let cases: [(Change, bool, &[&str]); 38] = [
+    let cases: [(Change, bool, &[&str]); 40] = [
         (|_, _| {}, true, &[]),
         (
             |a, _| a.connections = Some(11),
@@ -175,6 +175,26 @@ fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
             &["hold_cut_short"],
         ),
         (|_, e| unanswered(e, 1), false, &["messages_unanswered"]),
+        // The end cut off an answer after 2 s, where answers take 3 s.
+        (
+            |_, e| {
+                unanswered(e, 1);
+                e.timed_out = true;
+                let mut measured = Measured::default();
+                measured.service.record(Duration::from_secs(3));
+                e.histograms.extend(Ending::pack(&measured));
+            },
+            true,
+            &[],
+        ),
+        (
+            |_, e| {
+                unanswered(e, 1);
+                e.timed_out = true;
+            },
+            false,
+            &["messages_unanswered"],
+        ),
         (
             |a, e| {
                 a.allow.unanswered = Tolerance::Percent(50.0);

@@ -172,6 +172,10 @@ impl Server {
             ConnectErrorKind::TimedOut => away("it did not answer in time"),
             ConnectErrorKind::Dns | ConnectErrorKind::Io if !self.uses_tls() => away(&why),
             ConnectErrorKind::Io if why.contains("refused") => away(&why),
+            // rustls, of bytes that are no TLS.
+            _ if why.contains("InvalidContentType") => self.refused(
+                "it does not speak TLS there: write nats:// in place of tls://, or switch TLS on at the server".into(),
+            ),
             _ => self.refused(why),
         }
     }

@@ -34,6 +34,12 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             "where orders come from is missing, or named twice; write either --stdio or --nats URL",
         ));
     }
+    if !args.keep.is_dir() {
+        return Err(Failure::usage(format!(
+            "--keep {}: there is no such directory; a result that no coordinator took is kept in it",
+            args.keep.display()
+        )));
+    }
     let log = args.log.as_deref().map(Log::open).transpose()?;
     let stop = signals::stop()?;
     let tell = Arc::new(move |line: &str| {

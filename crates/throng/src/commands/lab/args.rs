@@ -61,11 +61,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value = "1", value_parser = addresses)]
     pub addresses: u32,
 
-    /// Bandwidth of the link of each host but the server's, in each direction: 10Mbps (bits) or 1MBps (bytes)
+    /// Bandwidth of the link of each host (not of the server's, and not of COMMAND, which is beside them), in each direction: 10Mbps (bits) or 1MBps (bytes)
     #[arg(long, value_name = "BW", value_parser = rate_limit)]
     pub rate_limit: Option<Bandwidth>,
 
-    /// Share of packets that the network loses, in each direction; needs nft
+    /// Share of packets that the network loses between hosts, in each direction, but not COMMAND's; needs nft
     #[arg(long, value_name = "PERCENT", value_parser = loss)]
     pub loss: Option<f64>,
 

@@ -25,6 +25,8 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How long a server may take to listen, and how long one may take to end after SIGTERM.
 const STARTS: Duration = Duration::from_secs(10);
 const ENDS: Duration = Duration::from_secs(10);
+/// What is to be known of a command where links are slow or lossy.
+const BESIDE: &str = "throng: the command's own link is neither slow nor lossy: those are the hosts'; `throng lab --on 1 -- ...` in it is on one of them";
 /// The exit code of a lab without a command that is interrupted, which is how it ends.
 const INTERRUPTED: u8 = 130;
 
@@ -69,6 +71,10 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
     let code = match words.is_empty() {
         true => stand(&lab, &stop),
         false => {
+            let bad_links = args.rate_limit.is_some() || args.loss.is_some();
+            if bad_links && words.first().is_some_and(|word| word != "fleet") {
+                eprintln!("{BESIDE}");
+            }
             let mut command = Command::new(&program);
             command.args(["supervise", "--"]).args(&words);
             command.env(VARIABLE, lab.to_string());
