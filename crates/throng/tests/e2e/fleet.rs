@@ -130,12 +130,12 @@ fn twenty_agents_say_together_what_one_process_says() {
 
 #[test]
 fn poisson_arrivals_of_four_agents_are_those_of_one_poisson_process_at_their_receiver() {
-    // The test itself has to tell arrivals at even distances from those.
-    for (arrivals, hold, are_poisson) in [("poisson", "5s", true), ("uniform", "1s", false)] {
+    // So few that it hardly matters when a busy machine gives an agent a processor. The test itself has to tell arrivals at even distances from those.
+    for (arrivals, hold, are_poisson) in [("poisson", "8s", true), ("uniform", "4s", false)] {
         let net = Net::own();
-        let receiver = serve_script(&net, "arrivals.py", 9000, &["10", "200"]);
+        let receiver = serve_script(&net, "arrivals.py", 9000, &["10", "50"]);
         let run = format!(
-            "load -c 64 -w 1 -m 0123456789 --rate 200 --arrivals {arrivals} --seed 18 --hold {hold} --output json 127.0.0.1:9000"
+            "load -c 64 -w 1 -m 0123456789 --rate 50 --arrivals {arrivals} --seed 18 --hold {hold} --output json 127.0.0.1:9000"
         );
         let ran = run_fleet(&net, &["local:4"], &run);
         let found = said(&receiver, 1).remove(0);
@@ -381,7 +381,7 @@ fn orders_that_are_none_are_refused_and_logged_and_the_next_one_is_answered() {
     let expected = [
         "an order before the first greeting",
         "a message has more than 8388608 bytes",
-        "not a message of the fleet's protocol, version 2: unknown variant `explode`",
+        "not a message of the fleet's protocol, version 3: unknown variant `explode`",
         "an order of another run: this agent belongs to one already",
     ];
     assert_eq!(why.len(), expected.len(), "{logged}");

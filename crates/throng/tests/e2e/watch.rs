@@ -7,7 +7,7 @@ use crate::common::{PATIENCE, load, run, start, start_load, start_words};
 use crate::target_server::{KEEPS, python};
 use serde_json::Value;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use throng_core::summary::Summary;
 use throng_core::watched::WatchedSummary;
 
@@ -57,7 +57,21 @@ fn nginx(net: &Net, directory: &Path) -> Process {
     std::fs::write(&file, config).unwrap();
     let prefix = format!("{at}");
     let args = ["-p", &prefix, "-e", "stderr", "-c", file.to_str().unwrap()];
-    start_server(net, "nginx", &args, 8080)
+    let server = start_server(net, "nginx", &args, 8080);
+    // The master listens before it has workers, and these grow while they begin.
+    let mut before = (0, 0);
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        let children = format!("/proc/{0}/task/{0}/children", pid(&server));
+        let children = std::fs::read_to_string(children).expect("it runs");
+        let now = (children.split_whitespace().count(), resident(pid(&server)));
+        if now.0 == 2 && now == before {
+            break;
+        }
+        before = now;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    server
 }
 
 #[test]
