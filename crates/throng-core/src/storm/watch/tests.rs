@@ -76,9 +76,11 @@ fn watched(
 #[test]
 fn connections_of_which_hardly_any_stand_are_no_storm() {
     // Each is lost 20 ms after it was opened, and opened again.
-    let storms = watched(Clients::default(), 3_000, |_, clients, _| match clients.held {
-        0 => clients.come_back(5),
-        n => clients.reset(n),
+    let storms = watched(Clients::default(), 3_000, |_, clients, _| {
+        match clients.held {
+            0 => clients.come_back(5),
+            n => clients.reset(n),
+        }
     });
     assert_eq!(storms, []);
 }
