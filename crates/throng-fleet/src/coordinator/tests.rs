@@ -101,6 +101,21 @@ fn judged(
     }
 }
 
+/// Each agent says that what it was ordered fits.
+fn all_fit(coordinator: &mut Coordinator, plans: Vec<(usize, Part)>) {
+    for (agent, part) in plans {
+        let number = part.number;
+        say(
+            coordinator,
+            agent,
+            Report::Planned {
+                number,
+                holds: None,
+            },
+        );
+    }
+}
+
 #[test]
 fn connections_are_divided_anew_until_they_fit() {
     // One has room for 30.
@@ -196,17 +211,7 @@ fn a_record_that_cannot_be_of_an_agent_s_part_is_refused_and_told() {
         (nothing, "it is not of one run that is over"),
     ] {
         let (mut coordinator, plans) = fitting(100);
-        for (agent, part) in plans {
-            let number = part.number;
-            say(
-                &mut coordinator,
-                agent,
-                Report::Planned {
-                    number,
-                    holds: None,
-                },
-            );
-        }
+        all_fit(&mut coordinator, plans);
         assert!(coordinator.has_started());
         let record = Box::new(forged);
         say(&mut coordinator, 0, Report::Done { record });
@@ -235,17 +240,7 @@ fn a_record_that_cannot_be_of_an_agent_s_part_is_refused_and_told() {
 #[test]
 fn the_first_record_of_an_agent_counts_whatever_else_comes() {
     let (mut coordinator, plans) = fitting(100);
-    for (agent, part) in plans {
-        let number = part.number;
-        say(
-            &mut coordinator,
-            agent,
-            Report::Planned {
-                number,
-                holds: None,
-            },
-        );
-    }
+    all_fit(&mut coordinator, plans);
     let mut later = recorded("own", 50, true);
     for part in later.sources.values_mut() {
         part.ending = Some(Box::new(Ending {
