@@ -677,3 +677,26 @@ fn an_agent_that_stood_still_while_the_others_began_to_hold_holds_too() {
     let outcome = simulate(world.clone());
     check(&world, &outcome).unwrap();
 }
+
+#[test]
+fn an_agent_whose_order_to_start_died_with_the_coordinator_starts() {
+    let world = World {
+        seed: 16535120953196101900,
+        agents: 3,
+        connections: 4,
+        slowest_ms: 182,
+        twice: 22,
+        never: 11,
+        hold_s: 1,
+        killed: None,
+        still: None,
+        headless_ms: Some(8538),
+        followed_ms: Some(0),
+        noticed: false,
+        on_loss: OnLoss::GoOn,
+    };
+    let outcome = simulate(world.clone());
+    check(&world, &outcome).unwrap();
+    let has_begun = outcome.agents.iter().all(|agent| agent.began.is_some());
+    assert!(has_begun);
+}

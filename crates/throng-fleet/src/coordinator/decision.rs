@@ -9,6 +9,8 @@ use throng_core::shard::Shard;
 pub enum Decision {
     /// Agents open connections.
     Start {
+        /// The number of the plan that they carry out.
+        plan: u32,
         /// The part of each agent, in the order of their names; `None` for one that has nothing to do.
         parts: Vec<Option<Ordered>>,
     },

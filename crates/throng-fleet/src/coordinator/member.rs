@@ -265,6 +265,13 @@ impl Member {
         };
     }
 
+    /// When it was to begin, in nanoseconds on its own clock, if it has not said that it has.
+    pub fn not_begun(&self) -> Option<u64> {
+        self.ordered
+            .filter(|_| self.began_ns.is_none())
+            .map(|ordered| ordered.at_ns)
+    }
+
     /// When it was to begin, on the coordinator's clock.
     pub fn ordered_at(&self) -> Option<Duration> {
         let ns = self.clock.ours(self.ordered?.at_ns);

@@ -225,7 +225,8 @@ impl Coordinator {
         let connections = coordinator.terms.connections;
         for decision in decisions {
             match decision {
-                Decision::Start { parts } => {
+                Decision::Start { plan, parts } => {
+                    coordinator.plan = *plan;
                     let all = coordinator.members.iter_mut().zip(parts);
                     all.for_each(|(member, part)| member.follow(*part, connections));
                 }
@@ -436,6 +437,11 @@ impl Coordinator {
         if !std::mem::replace(&mut member.is_caught_up, true) {
             member.heard = now;
             if !member.is_out() {
+                // The order may have died with the coordinator that gave it. An agent that has it already says so again.
+                if let Some(at_ns) = member.not_begun() {
+                    let plan = self.plan;
+                    self.order(of, Order::Start { plan, at_ns }, now);
+                }
                 self.ping(of, now);
             }
         }
@@ -691,7 +697,9 @@ impl Coordinator {
     fn start(&mut self, now: Duration) {
         let at = now + AHEAD + AHEAD_EACH * self.agents_per_core() + self.on_the_way();
         let parts = self.members.iter_mut().map(|m| m.ordered(at)).collect();
-        self.steps.push_back(Step::Keep(Decision::Start { parts }));
+        let plan = self.plan;
+        self.steps
+            .push_back(Step::Keep(Decision::Start { plan, parts }));
         for member in 0..self.members.len() {
             if self.members[member].shard.is_none() {
                 // The others hold all: it has nothing to do.
@@ -701,7 +709,7 @@ impl Coordinator {
             }
             self.members[member].doing = Doing::Running;
             let start = Order::Start {
-                plan: self.plan,
+                plan,
                 at_ns: self.members[member].clock.theirs(at),
             };
             self.order(member, start, now);
