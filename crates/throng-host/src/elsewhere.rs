@@ -27,6 +27,16 @@ impl Namespace {
         }
     }
 
+    /// This process' own namespace, if that is another one: where its machine keeps this one behind a bridge or NAT, as of a container,
+    /// what comes from other machines passes through it.
+    #[must_use]
+    pub fn around(&self) -> Option<Namespace> {
+        let is = |whose: &str| std::fs::read_link(format!("/proc/{whose}/ns/net"));
+        let (here, there) = (is("self").ok()?, is(&self.pid.to_string()).ok()?);
+        let place = format!("the host of {}", self.place);
+        (here != there).then(|| Namespace::of(place, std::process::id()))
+    }
+
     /// What was counted there since; `None` if nothing in it may have kept connections to `targets` from being established.
     #[must_use]
     pub fn seen(&self, targets: &[SocketAddr]) -> Option<Elsewhere> {

@@ -11,6 +11,15 @@ pub(crate) fn namespaces(subject: Option<&Subject>) -> Vec<Namespace> {
     // A variable that can't be read is the business of the command that needs it.
     let lab: Option<Lab> = lab.and_then(|text| text.parse().ok());
     let server = lab.map(|lab| Namespace::of("the server's host of the lab", lab.server));
-    let watched = subject.and_then(|of| Some(Namespace::of(of.name(), of.any_process()?)));
-    server.into_iter().chain(watched).collect()
+    server.into_iter().chain(watched(subject)).collect()
+}
+
+/// The same for an agent, whose own namespace is the last on the way to a container that it watches: others' attempts time out there.
+pub(crate) fn namespaces_of_agent(subject: Option<&Subject>) -> Vec<Namespace> {
+    let around = watched(subject).and_then(|of| of.around());
+    namespaces(subject).into_iter().chain(around).collect()
+}
+
+fn watched(subject: Option<&Subject>) -> Option<Namespace> {
+    subject.and_then(|of| Some(Namespace::of(of.name(), of.any_process()?)))
 }

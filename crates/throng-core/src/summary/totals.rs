@@ -167,9 +167,13 @@ impl<'r> Totals<'r> {
         })
     }
 
-    /// Whether `so` is true of the ending of any source.
+    /// Whether `so` is true of the ending of any source that the run is about: a signal is how a server beside loads ends.
     pub fn any(&self, so: impl Fn(&Ending) -> bool) -> bool {
-        self.endings().any(so)
+        let of_role = self
+            .parts
+            .iter()
+            .filter(|p| p.about.asked.role == self.asked.role);
+        of_role.filter_map(|p| p.ending.as_deref()).any(so)
     }
 
     /// The sources that speak this protocol.
@@ -302,21 +306,23 @@ fn exchanges(parts: &[&Part]) -> Option<AskedExchanges> {
     }))
 }
 
-/// What was asked of all sources together.
+/// What was asked of all sources together that the run is about. A server beside loads was asked for nothing of that: it is the other
+/// end.
 fn asked(parts: &[&Part]) -> Asked {
-    let all = || parts.iter().map(|p| &p.about.asked);
+    let whole = || parts.iter().map(|p| &p.about.asked);
+    let role = [Role::Load, Role::Proxy]
+        .into_iter()
+        .find(|role| whole().any(|a| a.role == *role))
+        .unwrap_or(Role::Serve);
+    let all = || whole().filter(|a| a.role == role);
     let Some(first) = all().next() else {
         return Asked::default();
     };
     let any = |so: fn(&Asked) -> bool| all().any(so);
     let sum = |of: fn(&Asked) -> Option<f64>| all().map(of).sum::<Option<f64>>();
-    let role = [Role::Load, Role::Proxy]
-        .into_iter()
-        .find(|role| all().any(|a| a.role == *role))
-        .unwrap_or(Role::Serve);
     Asked {
         role,
-        connections: connections(parts, role),
+        connections: all().map(|a| a.connections).sum(),
         connect_per_s: sum(|a| a.connect_per_s),
         reconnect: first.reconnect,
         drops: first.drops.clone(),
@@ -347,10 +353,10 @@ fn asked(parts: &[&Part]) -> Asked {
             false => Vec::new(),
         },
         tunnels: any(|a| a.tunnels),
-        takes_headers: any(|a| a.takes_headers),
+        takes_headers: whole().any(|a| a.takes_headers),
         sends_headers: any(|a| a.sends_headers),
         tls_client: any(|a| a.tls_client),
-        tls_server: any(|a| a.tls_server),
+        tls_server: whole().any(|a| a.tls_server),
         latencies: AskedLatencies {
             connect: any(|a| a.latencies.connect),
             first_byte: any(|a| a.latencies.first_byte),
@@ -359,13 +365,6 @@ fn asked(parts: &[&Part]) -> Asked {
         },
         steady_from_last_attempt: first.steady_from_last_attempt,
     }
-}
-
-/// The connections that sources of this role asked for: where a server is among loads, it does not count, since it may ask
-/// for no number.
-fn connections(parts: &[&Part], role: Role) -> Option<u64> {
-    let all = parts.iter().map(|p| &p.about.asked);
-    all.filter(|a| a.role == role).map(|a| a.connections).sum()
 }
 
 /// All expectations of any source.

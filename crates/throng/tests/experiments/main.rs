@@ -277,6 +277,64 @@ fn the_agents_of_a_lab_say_what_their_server_s_conntrack_table_dropped() {
 }
 
 #[test]
+fn an_agent_beside_a_container_says_what_the_table_of_its_host_dropped() {
+    let _machine = alone();
+    let host = Net::own();
+    // It tracks what passes through to the container, and nothing of its own.
+    host.shell(
+        "sysctl -qw net.ipv4.ip_forward=1 && nft 'add table ip t; \
+         add chain ip t own { type filter hook output priority raw; }; add rule ip t own notrack; \
+         add chain ip t back { type filter hook prerouting priority raw; }; \
+         add rule ip t back ip daddr 10.78.0.1 notrack; \
+         add chain ip t forward { type filter hook forward priority 0; }; add rule ip t forward ct state invalid drop'",
+    );
+    let _max = ConntrackMax::set(200);
+    let (client, container) = (Net::own(), Net::own());
+    for (net, n) in [(&client, 77), (&container, 78)] {
+        host.shell(&format!(
+            "ip link add v{n} type veth peer name e netns {} && ip link set v{n} up && ip addr add 10.{n}.0.1/24 dev v{n}",
+            net.pid()
+        ));
+        net.shell(&format!(
+            "ip link set e up && ip addr add 10.{n}.0.2/24 dev e && ip route add default via 10.{n}.0.1"
+        ));
+    }
+    let server = crate::common::serve(&container, "9000");
+    let agent = |of: &Net, more: &str| {
+        let throng = env!("CARGO_BIN_EXE_throng");
+        let entered = format!("nsenter --net=/proc/{}/ns/net", of.pid());
+        format!("exec:{entered} {throng} agent --stdio --allow 10.78.0.2:9000{more}")
+    };
+    let watching = agent(&host, &format!(" --watch {}", server.id()));
+    let mut command = client.command(env!("CARGO_BIN_EXE_throng"));
+    command.args([
+        "fleet",
+        "run",
+        "--agents",
+        &agent(&client, ""),
+        "--agents",
+        &watching,
+    ]);
+    let load = "load -c 500 --connect-timeout 1s --hold 1s --output json 10.78.0.2:9000";
+    command.args(load.split(' '));
+    let ran = Process::start(load.into(), command).wait(PATIENCE);
+    let s = ran.fell_short();
+    let [cause] = &s.causes[..] else {
+        panic!("one cause: {ran}");
+    };
+    assert_eq!(
+        (cause.limit, cause.certain),
+        (LimitKind::Conntrack, true),
+        "{ran}"
+    );
+    let full = "and the conntrack table at the host of ";
+    assert!(
+        cause.what.contains(full) && cause.what.contains("of 200 entries"),
+        "{ran}"
+    );
+}
+
+#[test]
 fn a_server_that_may_have_300_files() {
     let _machine = alone();
     undisturbed(|| {

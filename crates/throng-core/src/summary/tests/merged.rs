@@ -184,6 +184,8 @@ fn merged_records_are_judged_as_a_whole_and_by_what_all_of_them_expect() {
 fn a_server_among_the_sources_leaves_what_the_loads_asked_for() {
     let mut server = ten();
     (server.about.asked.role, server.about.asked.connections) = (Role::Serve, None);
+    // A signal is how it ends.
+    server.ending.as_mut().unwrap().interrupted = true;
     let mut none = ten();
     none.about.asked.connections = Some(5);
     none.ending = Some(Box::default());
@@ -196,6 +198,7 @@ fn a_server_among_the_sources_leaves_what_the_loads_asked_for() {
     };
     let well = of_all(vec![("load", ten()), ("server", server.clone())]);
     assert_eq!(well.connections.asked, Some(10));
+    assert!(well.reached && !well.interrupted, "{well:#?}");
     let s = of_all(vec![("load", ten()), ("server", server), ("none", none)]);
     assert_eq!((s.connections.asked, s.reached), (Some(15), false));
     let verdict = s.findings[0].to_string();

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             false => args.allow.clone(),
         },
         read: &read,
-        elsewhere: &|| elsewhere::namespaces(watch.as_ref()),
+        elsewhere: &|| elsewhere::namespaces_of_agent(watch.as_ref()),
         watch: watch.clone(),
         keep: &|run, agent, record| tell(&kept(&args.keep, run, agent, record)),
         log: &*tell,
