@@ -13,8 +13,9 @@ those of the whole machine are left as they are.
 server's port), by the server itself (nginx: sockets of its workers; HAProxy: `show stat`), and behind a proxy by the kernel and `throng
 serve`. Prints the counts, and exits with 1 unless all are what was asked for.
 
-An open file of nginx and HAProxy is a connection. Where the hard limit on open files (`ulimit -Hn`) can't be raised to what a
-configuration needs, as many connections are held as fit, with the configuration for that number, and the script says so.
+An open file of nginx and HAProxy is a connection. Where the hard limit on open files (`ulimit -Hn`) can't be raised to what the
+configuration for one process of HAProxy needs, several share the port, each with the configuration for its part; where that is nginx, as
+many connections are held as fit. The script says so.
 
 Needs root, iproute2, and the servers that are asked for.
 """
@@ -23,6 +24,7 @@ import argparse
 import csv
 import io
 import json
+import math
 import os
 import pathlib
 import re
@@ -39,6 +41,8 @@ THRONG = HERE.parents[3] / "target/release/throng"
 PORT, BEHIND = 8080, 9000
 # HAProxy's files besides its connections, with room to spare.
 OTHER_FILES = 1000
+# Processes that share a port get connections by chance: how many more than its part each has room for.
+UNEVEN = 1.05
 # How long it may take to open all connections, and a server to begin or to end.
 OPENING_S, PATIENCE_S = 180, 30
 
@@ -70,15 +74,16 @@ class Nginx:
         self.role, self.each, self.scheme, self.mode = role, each, scheme, mode
 
     name = "nginx"
+    shares_a_port = False
 
     def files(self, sample):
         return int(re.search(r"worker_rlimit_nofile (\d+);", sample)[1])
 
-    def command(self, file, place):
+    def command(self, file, place, _number):
         return ["nginx", "-c", file, "-g", f"daemon off; pid {place}/pid; error_log {place}/errors warn;"]
 
-    def begun(self, process):
-        self.process = process
+    def begun(self, processes, _place):
+        (self.process,) = processes
         self.before = self.open_sockets()
 
     def open_sockets(self):
@@ -93,29 +98,36 @@ class Nginx:
 
 
 class Haproxy:
-    """HAProxy, which is asked at a socket of its own."""
+    """HAProxy, each process of which is asked at a socket of its own."""
 
     name, role, scheme, mode = "haproxy", "both", "", "echo"
+    shares_a_port = True
 
     def files(self, sample):
         return 2 * int(re.search(r"maxconn (\d+)", sample)[1]) + OTHER_FILES
 
-    def command(self, file, place):
-        self.at = f"{place}/stats"
-        besides = pathlib.Path(place, "besides.cfg")
-        besides.write_text(f"global\n    stats socket {self.at}\n")
+    def command(self, file, place, number):
+        besides = pathlib.Path(place, f"besides-{number}.cfg")
+        besides.write_text(f"global\n    stats socket {self.asked_at(place, number)}\n")
         return ["haproxy", "-f", file, "-f", str(besides)]
 
-    def begun(self, process):
-        until("HAProxy's socket", lambda: pathlib.Path(self.at).exists())
+    def asked_at(self, place, number):
+        return pathlib.Path(place, f"stats-{number}")
+
+    def begun(self, processes, place):
+        self.at = [self.asked_at(place, number) for number in range(len(processes))]
+        until("HAProxy's sockets", lambda: all(at.exists() for at in self.at))
 
     def counts(self):
-        with socket.socket(socket.AF_UNIX) as asked:
-            asked.connect(self.at)
-            asked.sendall(b"show stat\n")
-            with asked.makefile() as answer:
-                rows = csv.DictReader(io.StringIO(answer.read().lstrip("# ")))
-                has = {row["svname"]: int(row["scur"]) for row in rows if row["svname"] in ("FRONTEND", "BACKEND")}
+        has = dict.fromkeys(("FRONTEND", "BACKEND"), 0)
+        for at in self.at:
+            with socket.socket(socket.AF_UNIX) as asked:
+                asked.connect(str(at))
+                asked.sendall(b"show stat\n")
+                with asked.makefile() as answer:
+                    for row in csv.DictReader(io.StringIO(answer.read().lstrip("# "))):
+                        if row["svname"] in has:
+                            has[row["svname"]] += int(row["scur"])
         return [("its frontend", has["FRONTEND"], 1), ("its backend", has["BACKEND"], 1)]
 
 
@@ -144,16 +156,24 @@ def may_open(files):
 
 
 def fitting(args, server):
-    """The configuration, and how many connections it is for: as many as were asked for, if their files fit."""
+    """The configuration, how many connections are held with it, and by how many processes."""
     n = args.connections
     text = sample(args, server, n)
     needed = server.files(text)
     allowed = may_open(needed)
-    if needed > allowed:
-        n = n * allowed // needed // 500 * 500
-        text = sample(args, server, n)
-        print(f"    {args.connections:,} connections need {needed:,} open files, and no more than {allowed:,} are allowed here: {n:,} instead")
-    return text, n
+    if needed <= allowed:
+        return text, n, 1
+    print(f"    {n:,} connections need {needed:,} open files, and no more than {allowed:,} are allowed here: ", end="")
+    if server.shares_a_port:
+        processes = 1
+        while server.files(text) > allowed:
+            processes += 1
+            text = sample(args, server, math.ceil(n * UNEVEN / processes))
+        print(f"{processes} processes share the port")
+        return text, n, processes
+    n = n * allowed // needed // 500 * 500
+    print(f"{n:,} instead")
+    return sample(args, server, n), n, 1
 
 
 def set_sysctls(text):
@@ -215,7 +235,7 @@ def inside(args):
     server = SERVERS[args.inside]
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     print(f"{args.inside}, role {server.role}", flush=True)
-    text, n = fitting(args, server)
+    text, n, processes = fitting(args, server)
     set_sysctls(text)
     started = []
     with tempfile.TemporaryDirectory() as place:
@@ -230,15 +250,20 @@ def inside(args):
                 behind = subprocess.Popen([args.throng, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
                 started.append(behind)
                 until("throng serve", lambda: sockets("-l", "sport", "=", f":{BEHIND}") > 0)
-            process = subprocess.Popen(server.command(str(file), place), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            started.append(process)
-            until(server.name, lambda: sockets("-l", "sport", "=", f":{PORT}") > 0 or process.poll() is not None)
-            if process.poll() is not None:
-                sys.exit(f"{server.name} does not start: {process.stdout.read()}")
+            servers = []
+            for number in range(processes):
+                process = subprocess.Popen(server.command(str(file), place, number), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                servers.append(process)
+                started.append(process)
+            listen = lambda: sockets("-l", "sport", "=", f":{PORT}") > 0
+            until(server.name, lambda: listen() or any(process.poll() is not None for process in servers))
+            if ended := [process for process in servers if process.poll() is not None]:
+                sys.exit(f"{server.name} does not start: {ended[0].stdout.read()}")
             time.sleep(0.5)
-            server.begun(process)
+            server.begun(servers, place)
             rows, code = hold(args, server, n, behind)
-            end(process)
+            for process in servers:
+                end(process)
             if behind:
                 served = json.loads(end(behind)[0])["connections"]
                 rows += [("throng serve: accepted", served["accepted"], 1), ("throng serve: at once", served["peak"], 1)]
