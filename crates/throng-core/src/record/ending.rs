@@ -93,6 +93,9 @@ pub struct Ending {
     pub timed_out: bool,
     /// Not all connections were established in the time allowed for that.
     pub too_slow: bool,
+    /// The run was ended because what came back were no echoes, and a closed loop by echoes measures nothing then.
+    #[serde(default)]
+    pub in_vain: bool,
     /// Bytes of memory that were left when the run stopped taking connections for lack of memory.
     pub memory_left: Option<u64>,
     /// The limit of the machine that a server reached: it accepted no more. `None` if the user set the bound.

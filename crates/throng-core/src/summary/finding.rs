@@ -488,6 +488,8 @@ pub enum WhyMissing {
     Abandoned,
     /// The text of `--message-stop` was received.
     StoppedByText,
+    /// The answers are no echoes, which ended a closed loop.
+    NoEcho,
     /// Opening took longer than allowed.
     OpeningTooLong {
         /// How long opening was allowed to take.

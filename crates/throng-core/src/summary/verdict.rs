@@ -69,7 +69,9 @@ pub(super) fn of(
         reached = false;
         findings.push(Finding::ExpectationFailed(failed.clone()));
     }
-    // The first one is the verdict: what was allowed is not.
+    // The first one is the verdict: what was allowed is not, and what follows from no echoes is not either.
+    let in_vain = t.any(|e| e.in_vain);
+    findings.sort_by_key(|finding| !(in_vain && matches!(finding, Finding::NoEcho { .. })));
     findings.sort_by_key(|finding| match finding {
         Finding::ConnectionsLost { lost, asked, .. } => allowed.lost(*lost, *asked),
         Finding::Storm { .. } | Finding::Drained { .. } => true,
@@ -523,6 +525,7 @@ fn why_missing(t: &Totals, causes: &[Diagnosis], interrupted: bool, timed_out: b
         _ if t.any(|e| e.interrupted) => WhyMissing::Interrupted,
         _ if interrupted => WhyMissing::Abandoned,
         _ if stopped_by_text(t) => WhyMissing::StoppedByText,
+        _ if t.any(|e| e.in_vain) => WhyMissing::NoEcho,
         _ if t.any(|e| e.too_slow) => WhyMissing::OpeningTooLong {
             seconds: t.asked.ramp_limit_s.unwrap_or(0.0),
         },

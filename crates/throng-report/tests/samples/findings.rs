@@ -35,6 +35,7 @@ pub fn findings() -> Vec<Finding> {
         WhyMissing::Interrupted,
         WhyMissing::Abandoned,
         WhyMissing::StoppedByText,
+        WhyMissing::NoEcho,
         WhyMissing::OpeningTooLong { seconds: 1.5 },
         WhyMissing::TimeOver { seconds: 2.5 },
         WhyMissing::Limit(met.clone()),

@@ -321,6 +321,7 @@ impl<'a> Run<'a> {
         // What is no echo answers nothing: a loop that goes on with it measures nothing.
         let in_vain = self.behaviours.loops_by_echoes()
             && clients.excess_echoes + clients.differing_echoes > 0;
+        self.ending.in_vain |= in_vain;
         let over =
             self.ending.timed_out || self.stop_seen || died || in_vain || self.watch.stopped();
         (mark, !over)

@@ -748,6 +748,9 @@ impl fmt::Display for WhyMissing {
             WhyMissing::StoppedByText => {
                 f.write_str("the text of --message-stop was received while they were opened")
             }
+            WhyMissing::NoEcho => {
+                f.write_str("the answers are no echoes, which ended the run while they were opened")
+            }
             WhyMissing::OpeningTooLong { seconds } => write!(
                 f,
                 "they could not be opened within {}",
