@@ -34,6 +34,8 @@ pub struct ClientRole {
     pub step: u32,
     /// The number of this worker's connections.
     pub count: u32,
+    /// The local ports, lowest and highest, if each connection is to choose from a part of them.
+    pub ports: Option<(u16, u16)>,
     /// Where to count by address: as many as there are targets, or none.
     pub by_address: Arc<[AddressCounters]>,
     /// Headers of the PROXY protocol that connections begin with, before anything of their behaviour. A connection counts as

@@ -37,6 +37,8 @@ pub struct LoadPlan {
     pub workers: u32,
     /// Where connections go. With `--self`, the port is 0.
     pub routes: Routes,
+    /// Whether they take so many of the local ports that each is to choose from a part of them.
+    pub crowded: bool,
     /// Attempts in flight on one worker, at most.
     pub window: u32,
     /// Slots in one ring's file table.
@@ -132,6 +134,8 @@ pub fn load(scenario: &LoadScenario, host: &Host) -> Result<LoadPlan, Vec<Shortf
     };
     Ok(LoadPlan {
         ports: ports::rest(scenario, &routes, host),
+        crowded: scenario.own_server.is_none()
+            && routes.are_crowded(scenario.own_connections(), host.ports.usable()),
         engine: capacity.engine,
         why_epoll: capacity.why_epoll,
         workers: capacity.workers,

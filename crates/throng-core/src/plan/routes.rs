@@ -8,6 +8,10 @@ use crate::scenario::LoadScenario;
 use crate::unix_socket::UnixAddress;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+/// Routes are crowded when they take more than one in so many of a source address's local ports to a target. The kernel searches long
+/// only when half of them are taken, but others may have some, such as agents beside this one.
+const CROWDED: u32 = 16;
+
 /// The source address and the target of each connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routes {
@@ -107,6 +111,13 @@ impl Routes {
             n => Some((turn / count % n) as usize),
         };
         (target, source)
+    }
+
+    /// Whether this many connections take so many of the local `ports` that the kernel may have to search long for a free one.
+    pub fn are_crowded(&self, connections: u32, ports: u32) -> bool {
+        let sources = self.targets.iter().map(|(_, all)| all.len().max(1) as u64);
+        let pairs: u64 = sources.sum();
+        pairs > 0 && u64::from(connections) > pairs * u64::from(ports / CROWDED)
     }
 
     /// Whether any connection binds its source address.

@@ -101,6 +101,27 @@ fn elsewhere_nothing_is_bound_and_the_port_range_is_the_limit() {
 }
 
 #[test]
+fn connections_choose_from_parts_of_the_ports_where_these_get_scarce() {
+    for (connections, targets, sources, crowded) in [
+        (1_764, 1, "", false),
+        (1_765, 1, "", true),
+        (3_528, 2, "", false),
+        (3_528, 1, "10.0.0.2-10.0.0.3", false),
+        (3_529, 1, "10.0.0.2-10.0.0.3", true),
+        // With --self, addresses are chosen so that ports are found fast.
+        (100_000, 0, "", false),
+    ] {
+        let targets = &["10.0.0.1:80", "10.0.0.1:81"][..targets];
+        let mut asked = scenario(connections, targets);
+        if !sources.is_empty() {
+            asked.connect.source_ip = vec![sources.parse().unwrap()];
+        }
+        let plan = load(&asked, &host()).unwrap();
+        assert_eq!(plan.crowded, crowded, "{connections} {targets:?} {sources}");
+    }
+}
+
+#[test]
 fn the_file_limit_binds_epoll_and_only_its_square_binds_uring() {
     let mut s = scenario(100_000, &[]);
     s.engine = EngineChoice::Epoll;

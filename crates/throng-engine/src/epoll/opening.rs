@@ -2,10 +2,11 @@
 
 use super::poll;
 use super::worker::{LISTENER, Worker};
-use crate::socket::{self, Address, PORT_LATER, fail_cause};
+use crate::socket::{self, ANY_PORT, Address, PORT_LATER, SocketOption, fail_cause};
 use crate::table::State;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::slice;
 use std::time::Duration;
 use throng_core::behaviour::Behaviour;
 use throng_core::stats::{Closed, FailCause};
@@ -16,6 +17,12 @@ const OPENS_A_ROUND: u32 = 16;
 const ACCEPTS_A_ROUND: u32 = 64;
 /// The pause before a worker that does not accept checks again.
 pub(super) const ACCEPT_REST: Duration = Duration::from_millis(1);
+
+/// Has a socket choose its local port from some of them.
+pub(super) fn choose(fd: RawFd, ports: &SocketOption) -> Result<(), i32> {
+    let set = socket::set_options(slice::from_ref(ports), fd);
+    set.map_err(|e| e.raw_os_error().unwrap_or(libc::EIO))
+}
 
 impl<B: Behaviour> Worker<B> {
     pub(super) fn open(&mut self, now: Time) {
@@ -35,10 +42,22 @@ impl<B: Behaviour> Worker<B> {
     }
 
     fn connect(&mut self, index: u32, now: Time) -> Result<(), i32> {
+        let part = self.table.next_part_of_ports();
         let (target, source) = self.table.route(index);
         let file = self.socket(target, source)?;
+        let fd = file.as_raw_fd();
+        if let Some(part) = part {
+            choose(fd, self.table.port_option(part))?;
+        }
         self.keep(index, file);
-        self.call(index, now)
+        match self.call(index, now) {
+            // That part of the local ports has none that is free.
+            Err(libc::EADDRNOTAVAIL) if part.is_some() => {
+                choose(fd, &ANY_PORT)?;
+                self.call(index, now)
+            }
+            called => called,
+        }
     }
 
     /// A socket to connect to `target`.

@@ -3,15 +3,15 @@
 //! What the kernel does not take of a read is kept, and nothing more is read until it is sent. So at most one read waits for a
 //! peer: 64 KiB, or what a pipe holds.
 
+use super::opening::choose;
 use super::poll;
 use super::rest::Source;
 use super::sending::PAUSE_ABOVE;
 use super::worker::{BLOCKED, BUFFER_BYTES, Worker};
-use crate::socket::{self, ANY_PORT, Address, RESETS, SocketOption, fail_cause};
+use crate::socket::{self, ANY_PORT, Address, RESETS, fail_cause};
 use crate::table::{State, Step, is_cut, partner_of};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
-use std::slice;
 use throng_core::behaviour::{Behaviour, OfPair, Way};
 use throng_core::stats::{Closed, FailCause};
 use throng_core::time::Time;
@@ -34,17 +34,13 @@ impl<B: Behaviour> Worker<B> {
         let own = way.own.map(|ip| Address::source(ip, target));
         let file = self.socket(target, own.as_ref().or(source))?;
         let fd = file.as_raw_fd();
-        let choose = |option: &SocketOption| {
-            let set = socket::set_options(slice::from_ref(option), fd);
-            set.map_err(|e| e.raw_os_error().unwrap_or(libc::EIO))
-        };
         if let Some(part) = part {
-            choose(self.table.port_option(part))?;
+            choose(fd, self.table.port_option(part))?;
         }
         match poll::connect(fd, target) {
             // That part of the local ports has none that is free.
             Err(libc::EADDRNOTAVAIL) if part.is_some() => {
-                choose(&ANY_PORT)?;
+                choose(fd, &ANY_PORT)?;
                 poll::connect(fd, target)?
             }
             begins => begins?,

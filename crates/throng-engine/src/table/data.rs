@@ -4,6 +4,7 @@ use super::conn::{Conn, Early};
 use super::legs::Pairs;
 use super::opener::Opener;
 use super::places::Places;
+use super::ports::Parts;
 use super::room::Room;
 use crate::control::{Clock, Control, DropOrder, Order, Orders, Outlet};
 use crate::job::{Closing, Job, Role, ServerRole};
@@ -38,6 +39,8 @@ pub(crate) struct Table<B: Behaviour> {
     pub(super) places: Places,
     /// Where connections come in pairs: what is known of each pair.
     pub(super) pairs: Pairs,
+    /// The parts of the local ports that sockets choose from in turn; none if each chooses from all.
+    pub(super) parts: Parts,
     pub(super) closing: Closing,
     pub(super) reads: Reads,
     pub making: Making,
@@ -98,6 +101,7 @@ impl<B: Behaviour> Table<B> {
             max: 0,
             places: Places::default(),
             pairs: Pairs::default(),
+            parts: Parts::default(),
             closing: job.closing,
             connect_times: Durations::default(),
             losses: Measured::default(),
@@ -131,12 +135,15 @@ impl<B: Behaviour> Table<B> {
                 (table.listeners, table.max, table.others) = (listeners, ends * max, others);
                 table.places = Places::new(max);
                 let asks_who = table.behaviour.asks_who();
+                let ports = partners.as_ref().and_then(|partners| partners.ports);
+                table.parts = ports.map(Parts::of).unwrap_or_default();
                 let pairs = partners.map(|partners| Pairs::new(partners, asks_who));
                 table.pairs = pairs.unwrap_or_default();
             }
             Role::Client(client) => {
                 table.max = client.count;
                 table.unix = !client.routes.unix().is_empty();
+                table.parts = client.ports.map(Parts::of).unwrap_or_default();
                 table.opener = Some(Opener::new(client));
             }
         }

@@ -1,6 +1,5 @@
 //! What is known of pairs: where partners go, and how far the streams of each have come.
 
-use super::ports::Parts;
 use super::roads::Roads;
 use crate::job::Partners;
 use std::time::Duration;
@@ -23,7 +22,6 @@ pub(super) const ALONE: u8 = 32;
 pub(super) struct Pairs {
     pub roads: Option<Roads>,
     pub timeout: Duration,
-    pub parts: Parts,
     /// Whether behaviours are to know who connections are accepted from.
     pub asks_who: bool,
     /// A byte for each connection.
@@ -37,7 +35,6 @@ impl Pairs {
             asks_who,
             roads: Some(Roads::of(&partners.routes)),
             timeout: partners.timeout,
-            parts: partners.ports.map(Parts::of).unwrap_or_default(),
             legs: Vec::new(),
         }
     }

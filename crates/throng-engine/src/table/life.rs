@@ -3,7 +3,7 @@
 use super::conn::{Conn, STARTED, State};
 use super::data::Table;
 use super::places::BUSY;
-use crate::socket::{Address, close_cause};
+use crate::socket::{Address, SocketOption, close_cause};
 use std::time::Duration;
 use throng_core::behaviour::{Behaviour, Outbox, Traffic};
 use throng_core::pacing::SYN_WAS_LOST;
@@ -47,6 +47,16 @@ impl<B: Behaviour> Table<B> {
     pub fn route(&self, index: u32) -> (&Address, Option<&Address>) {
         let opener = self.opener.as_ref().expect("only a client routes");
         opener.route(index)
+    }
+
+    /// The part of the local ports that the next socket is to choose from, by its number; `None` for all.
+    pub fn next_part_of_ports(&mut self) -> Option<usize> {
+        self.parts.next()
+    }
+
+    /// The option that has a socket choose from this part.
+    pub fn port_option(&self, part: usize) -> &SocketOption {
+        self.parts.option(part)
     }
 
     /// Connection `index` found the accept queue of a Unix socket full. It waits for another try.

@@ -9,7 +9,7 @@ use super::conn::{Conn, State};
 use super::data::Table;
 use super::legs::{ALONE, FINISHED, FINISHING, FIRST, PEER_FINISHED, RESTS};
 use super::places::BUSY;
-use crate::socket::{Address, Ends, SocketOption};
+use crate::socket::{Address, Ends};
 use std::net::SocketAddr;
 use throng_core::behaviour::{Behaviour, Outbox, Way};
 use throng_core::stats::{Closed, FailCause};
@@ -87,12 +87,7 @@ impl<B: Behaviour> Table<B> {
     pub fn part_of_ports(&mut self, way: Way) -> Option<usize> {
         // A client's own address has ports of its own.
         let crowded = way.crowded && way.own.is_none();
-        crowded.then(|| self.pairs.parts.next()).flatten()
-    }
-
-    /// The option that has a socket choose from this part.
-    pub fn port_option(&self, part: usize) -> &SocketOption {
-        self.pairs.parts.option(part)
+        crowded.then(|| self.next_part_of_ports()).flatten()
     }
 
     /// A partner could not be opened. Returns the connection that asked for it, unless that has ended. The engine no longer

@@ -6,8 +6,8 @@
 
 use crate::socket::SocketOption;
 
-/// The ports of a part.
-const PORTS: u16 = 256;
+/// The most ports of a part.
+const PORTS: u32 = 256;
 
 /// The parts of a range, in turn.
 #[derive(Default)]
@@ -19,11 +19,13 @@ pub(super) struct Parts {
 impl Parts {
     /// The parts of the range from `low` to `high`.
     pub fn of((low, high): (u16, u16)) -> Parts {
-        let starts = (low..=high).step_by(PORTS.into());
-        let part =
-            |low: u16| SocketOption::port_range(low, low.saturating_add(PORTS - 1).min(high));
+        let all = u32::from(high - low) + 1;
+        let parts = all.div_ceil(PORTS);
+        // As large as each other: one that is full first has connections search the whole range.
+        let start = |part: u32| u32::from(low) + all * part / parts;
+        let part = |nth| SocketOption::port_range(start(nth) as u16, (start(nth + 1) - 1) as u16);
         Parts {
-            options: starts.map(part).collect(),
+            options: (0..parts).map(part).collect(),
             next: 0,
         }
     }

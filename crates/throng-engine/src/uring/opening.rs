@@ -3,7 +3,7 @@
 use super::op::{self, Op, Tag};
 use super::ring::Ring;
 use super::worker::Worker;
-use crate::socket::{Address, Making, PORT_LATER, SocketOption, fail_cause};
+use crate::socket::{ANY_PORT, Address, Making, PORT_LATER, SocketOption, fail_cause};
 use crate::table::State;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
@@ -46,9 +46,14 @@ impl<B: Behaviour> Worker<B> {
             let (at, _) = self.place(index);
             let prepare = self.tag(Op::Prepare, index, 0);
             let connect = self.tag(Op::Connect, index, 0);
+            let part = self.table.next_part_of_ports();
             let road = self.table.route(index);
+            let ports = part.map(|part| self.table.port_option(part));
             let making = &self.table.making;
-            push_connect(&mut self.rings[at], making, road, None, prepare, connect);
+            push_connect(&mut self.rings[at], making, road, ports, prepare, connect);
+            if part.is_some() {
+                self.parted.insert((index, connect.generation), None);
+            }
         }
         while let Some(index) = self.table.next_for_room(now) {
             let connect = self.tag(Op::Connect, index, 0);
@@ -59,8 +64,10 @@ impl<B: Behaviour> Worker<B> {
     }
 
     pub(super) fn connect_ended(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
-        if B::PAIRS && tag.op == Op::Connect {
-            self.own_sources.remove(&(index, tag.generation));
+        if tag.op == Op::Connect {
+            if B::PAIRS {
+                self.own_sources.remove(&(index, tag.generation));
+            }
             if self.connect_again(index, tag, res) {
                 return;
             }
@@ -87,6 +94,30 @@ impl<B: Behaviour> Worker<B> {
             true => self.send_header(index),
             false => self.connected(index, now),
         }
+    }
+
+    /// A connect has ended. If the part of the local ports that it was to choose from had none that is free, it chooses from all.
+    /// Returns whether it does.
+    fn connect_again(&mut self, index: u32, tag: Tag, res: i32) -> bool {
+        if self.parted.is_empty() {
+            return false;
+        }
+        let parted = self.parted.remove(&(index, tag.generation));
+        let Some(way) = parted.filter(|_| res == -libc::EADDRNOTAVAIL) else {
+            return false;
+        };
+        if !self.is_current(index, tag, State::Connecting) {
+            return false;
+        }
+        let prepare = self.tag(Op::Prepare, index, 0);
+        let (at, _) = self.place(index);
+        let (target, _) = match way {
+            Some(way) => self.table.addresses(way),
+            None => self.table.route(index),
+        };
+        self.rings[at].push(op::set_option(&ANY_PORT, prepare));
+        self.rings[at].push(op::connect(target, tag));
+        true
     }
 
     /// Sends the header that a connection begins with, which is in the outbox.

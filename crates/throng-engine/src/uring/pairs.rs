@@ -9,7 +9,7 @@ use super::opening::{ACCEPT_REST, push_connect};
 use super::sending::PAUSE_ABOVE;
 use super::unsettled::Source;
 use super::worker::{PAUSED, RECEIVING, SENDING, SHUT, SPILLING, SUBMITTING, Worker};
-use crate::socket::{self, ANY_PORT, Address, RESETS};
+use crate::socket::{self, Address, RESETS};
 use crate::table::{State, Step, is_cut, partner_of};
 use std::mem::{replace, take};
 use std::ops::Range;
@@ -37,32 +37,11 @@ impl<B: Behaviour> Worker<B> {
         let making = &self.table.making;
         push_connect(&mut self.rings[at], making, road, ports, prepare, connect);
         if part.is_some() {
-            self.parted.insert((index, connect.generation), way);
+            self.parted.insert((index, connect.generation), Some(way));
         }
         if let Some(own) = own {
             self.own_sources.insert((index, connect.generation), own);
         }
-    }
-
-    /// A connect has ended. If the part of the local ports that it was to choose from had none that is free, it chooses from all.
-    /// Returns whether it does.
-    pub(super) fn connect_again(&mut self, index: u32, tag: Tag, res: i32) -> bool {
-        if self.parted.is_empty() {
-            return false;
-        }
-        let way = self.parted.remove(&(index, tag.generation));
-        let Some(way) = way.filter(|_| res == -libc::EADDRNOTAVAIL) else {
-            return false;
-        };
-        if !self.is_current(index, tag, State::Connecting) {
-            return false;
-        }
-        let prepare = self.tag(Op::Prepare, index, 0);
-        let (at, _) = self.place(index);
-        let (target, _) = self.table.addresses(way);
-        self.rings[at].push(op::set_option(&ANY_PORT, prepare));
-        self.rings[at].push(op::connect(target, tag));
-        true
     }
 
     /// A connection has a descriptor besides its slot, or could not have one: with an errno of this process, or because the kernel

@@ -94,8 +94,9 @@ pub(super) struct Worker<B: Behaviour> {
     /// Source addresses of connections that are being opened from an address of their own, by their places and generations. The
     /// kernel reads each before the attempt ends, which is always told.
     pub own_sources: HashMap<(u32, u16), Box<Address>>,
-    /// Where connections go that are being opened from a part of the local ports.
-    pub parted: HashMap<(u32, u16), Way>,
+    /// The connections that are being opened from a part of the local ports, by their places and generations; of partners, their
+    /// ways.
+    pub parted: HashMap<(u32, u16), Option<Way>>,
     /// The number of unsettled sends from receive buffers, on the ring being visited.
     pub echoes: u32,
     /// The list of the sends that were settled last, kept for its memory.

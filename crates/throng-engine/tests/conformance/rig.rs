@@ -403,6 +403,7 @@ impl Connect {
                 first: worker,
                 step: self.workers,
                 count: self.count / self.workers + u32::from(worker < self.count % self.workers),
+                ports: None,
                 pace: ConnectPace::new(
                     self.rate.map(|r| r.share(self.workers)),
                     self.window,

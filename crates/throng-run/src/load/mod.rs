@@ -214,6 +214,11 @@ fn start_clients(
     if scenario.connections.most() == 0 {
         return Ok(clients);
     }
+    // With Fast Open, connect() does not choose the port yet, and older kernels don't take the option for MPTCP.
+    let parted = plan.crowded && fastopen.is_none() && !scenario.sockets.mptcp;
+    let ports = parted
+        .then(throng_host::ports::that_can_be_parted)
+        .flatten();
     // The addresses of a server in this process are of no interest.
     let several = match plan.routes.targets().count() {
         n @ 2.. if server.is_none() => n,
@@ -255,6 +260,7 @@ fn start_clients(
             first: worker,
             step: plan.workers,
             count: share(scenario.own_connections(), worker, plan.workers),
+            ports,
             pace: ConnectPace::new(rate, plan.window, Time::START),
             timeout: scenario.connect.timeout,
             reconnect: (scenario.connect.reconnect).then(|| {

@@ -121,3 +121,18 @@ fn on_loopback_enough_sources_are_picked_for_few_ports() {
         assert_eq!(crate::common::stop_serving(server).connections.peak, 1000);
     }
 }
+
+/// Connections choose from parts of the range in turn. Of 600 ports one part is full before the last connection; that one chooses from all.
+#[test]
+fn every_local_port_of_an_address_is_used() {
+    let net = Net::own();
+    net.shell("sysctl -qw net.ipv4.ip_local_port_range='40000 40599' net.ipv4.ip_local_reserved_ports=40007-40056");
+    for engine in ["uring", "epoll"] {
+        let server = crate::common::serve(&net, &format!("127.0.0.1:9000 --engine {engine}"));
+        let line = "127.0.0.1:9000 -c 550 --source-ip 127.9.0.1 --hold 200ms --engine";
+        let s = load(&net, &format!("{line} {engine}")).reached();
+        let counts = (s.connections.established, s.connections.attempted);
+        assert_eq!(counts, (550, 550), "{engine}");
+        assert_eq!(crate::common::stop_serving(server).connections.peak, 550);
+    }
+}
