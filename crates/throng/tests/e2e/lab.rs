@@ -111,6 +111,22 @@ fn the_command_runs_among_them_and_its_exit_code_is_the_lab_s() {
 }
 
 #[test]
+fn the_accept_queue_of_throng_s_own_server_is_long() {
+    let script = "cat /proc/sys/net/core/somaxconn /proc/sys/net/ipv4/tcp_max_syn_backlog";
+    let net = Net::own();
+    let on_server = ["lab", "--on", "server", "--", "sh", "-c", script];
+    let ran = lab(
+        &net,
+        &[&["1", "--serve", "sink", "--"][..], &on_server].concat(),
+    );
+    assert_eq!(ran.stdout, "65535\n65535\n", "{ran}");
+    // Others have what a new namespace has.
+    let usual = net.shell(script);
+    let ran = lab(&net, &[&["1", "--"][..], &on_server].concat());
+    assert_eq!(ran.stdout, usual, "{ran}");
+}
+
+#[test]
 fn a_server_that_sends_of_itself_gets_its_message() {
     let net = Net::own();
     let ran = run(

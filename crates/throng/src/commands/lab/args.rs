@@ -77,6 +77,10 @@ pub(crate) struct Args {
     #[arg(long, hide = true, value_name = "ADDRESS")]
     pub become_host: Option<Ipv4Addr>,
 
+    /// Be a host whose listeners may have long accept queues
+    #[arg(long, hide = true)]
+    pub long_queues: bool,
+
     /// Command of throng's, or another program, to run; {server} in it is the server's address
     #[arg(value_name = "COMMAND", last = true)]
     pub command: Vec<OsString>,

@@ -4,6 +4,7 @@ use super::args::Args;
 use super::network::{READY, UP};
 use crate::Failure;
 use std::ffi::OsString;
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
@@ -18,6 +19,15 @@ use throng_host::supervised::supervise;
 /// How often it is looked whether the interface has come, and how long it may take to come.
 const LOOK: Duration = Duration::from_millis(1);
 const COMES: Duration = Duration::from_secs(30);
+
+/// What bounds the connections that wait to be accepted, in this process's namespace: those of hundreds of hosts come at once, while
+/// all hosts share the processors of one machine. The connection of a client whose last packet of the handshake found no room is
+/// established for that client, and not for the server.
+const QUEUES: [&str; 2] = [
+    "/proc/sys/net/core/somaxconn",
+    "/proc/sys/net/ipv4/tcp_max_syn_backlog",
+];
+const LONG: &str = "65535";
 
 /// Is a host: enters a namespace, waits for its interface, sets it up, and keeps all until stdin ends. Runs `serves` meanwhile, if it
 /// is the server's.
@@ -43,6 +53,12 @@ pub(super) fn be(first: Ipv4Addr, args: &Args, serves: &[OsString]) -> Result<u8
 }
 
 fn set_up(first: Ipv4Addr, args: &Args) -> io::Result<()> {
+    if args.long_queues {
+        for setting in QUEUES {
+            // What can't be set, as where /proc is read-only, stays as it is: connections then wait for room.
+            let _ = fs::write(setting, LONG);
+        }
+    }
     let mut links = Links::open()?;
     for nth in 0..args.addresses {
         let address = Ipv4Addr::from(u32::from(first) + nth);

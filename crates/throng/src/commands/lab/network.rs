@@ -121,6 +121,8 @@ impl Host {
             if let Some(rate) = args.rate_limit {
                 command.arg(format!("--rate-limit={}Bps", rate.get()));
             }
+        } else if args.serve.is_some() {
+            command.arg("--long-queues");
         }
         if !serves.is_empty() {
             command.arg("--").args(serves);
