@@ -11,6 +11,8 @@ use throng_core::record::{About, Record};
 
 /// A coordinator that is not heard of for this long is lost. It is back when it is heard of again.
 const SILENCE: Duration = Duration::from_secs(15);
+/// An agent that looks at the time again only after this long was stopped itself, or had no processor.
+const STILL: Duration = Duration::from_secs(2);
 /// A record that was not acknowledged is sent again after this long.
 const AGAIN: Duration = Duration::from_secs(2);
 /// An agent that nobody greets ends after this long.
@@ -72,6 +74,8 @@ pub struct Agent {
     answer: Option<(u32, Report)>,
     /// When the coordinator was last heard of.
     heard: Duration,
+    /// When this agent last looked at the time.
+    ticked: Duration,
     /// Since when it is alone.
     alone: Option<Duration>,
     /// Nothing can come or go any more.
@@ -109,6 +113,7 @@ impl Agent {
             state: State::Waiting,
             answer: None,
             heard: now,
+            ticked: now,
             alone: None,
             is_cut_off: false,
             stopped: false,
@@ -301,6 +306,12 @@ impl Agent {
 
     /// It is `now`.
     pub fn tick(&mut self, now: Duration) {
+        let since = now.saturating_sub(self.ticked);
+        self.ticked = now;
+        if since > STILL {
+            // Nobody could be heard meanwhile.
+            self.heard = (self.heard + since).min(now);
+        }
         let patience = match self.run {
             Some(_) => SILENCE,
             None => GREETING,
@@ -458,5 +469,62 @@ impl Agent {
             self.todo.push_back(Do::Keep(record));
         }
         self.end(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn agent() -> Agent {
+        let facts = Facts {
+            tool: "throng".into(),
+            host: "a".into(),
+            machine: "a".into(),
+            network: "a".into(),
+            kernel: "6.18".into(),
+            cores: 2,
+        };
+        let limits = Limits {
+            connections: None,
+            rate: None,
+            token: None,
+            alone: SECOND,
+        };
+        let mut agent = Agent::new(facts, limits, Duration::ZERO);
+        let order = Order::Hello {
+            version: message::VERSION,
+            agent: "agent-1".into(),
+            token: None,
+        };
+        let run = "run".into();
+        agent.received(ToAgent { run, order }, Duration::ZERO);
+        agent.state = State::Running;
+        let record = Record {
+            version: throng_core::record::VERSION,
+            sources: Default::default(),
+        };
+        agent.ended(Ok(record), Duration::ZERO);
+        agent
+    }
+
+    fn keeps(agent: &mut Agent) -> bool {
+        std::iter::from_fn(|| agent.next_do()).any(|todo| matches!(todo, Do::Keep(_)))
+    }
+
+    #[test]
+    fn a_record_is_kept_when_the_coordinator_is_silent_and_not_when_the_agent_itself_stood_still() {
+        let mut agent = agent();
+        agent.tick(40 * SECOND);
+        assert!(!keeps(&mut agent), "it was stopped");
+        for second in 41..40 + SILENCE.as_secs() as u32 {
+            agent.tick(second * SECOND);
+            assert!(!keeps(&mut agent), "{second}");
+        }
+        let silent = 40 * SECOND + SILENCE;
+        agent.tick(silent);
+        assert!(keeps(&mut agent), "the coordinator was silent");
     }
 }

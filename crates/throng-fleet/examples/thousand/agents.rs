@@ -72,7 +72,8 @@ pub fn play(agents: usize, connections: u32, seconds: u64) -> Result<(), Failure
     loop {
         match orders.recv_timeout(LOOK) {
             Ok(first) => {
-                for (agent, order) in std::iter::once(first).chain(orders.try_iter().take(256)) {
+                // All that have arrived: an agent that looked at the time while orders waited for it would take its coordinator for lost.
+                for (agent, order) in std::iter::once(first).chain(orders.try_iter()) {
                     if let Some(player) = players.get_mut(agent) {
                         player.agent.received(order, began.elapsed());
                     }
