@@ -304,7 +304,7 @@ fn the_script_of_the_large_run_finds_that_agents_server_and_kernel_count_alike()
         "/../../bench/suites/fleet/million.py"
     );
     let mut command = net.command("python3");
-    command.args([script, "--agents", "3", "--each", "40", "--hold", "3s"]);
+    command.args([script, "--agents", "3", "--each", "40", "--hold", "6s"]);
     command.args(["--throng", THRONG]);
     let ran = Process::start("million.py".into(), command).wait(PATIENCE);
     assert_eq!(ran.code, 0, "{ran}");
