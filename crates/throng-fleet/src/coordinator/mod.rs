@@ -34,6 +34,8 @@ use throng_core::summary::LatencyReport;
 const AGAIN: Duration = Duration::from_secs(1);
 /// Each agent hears from the coordinator this often, at least.
 pub(crate) const BEAT: Duration = Duration::from_millis(500);
+/// A coordinator that looks at the time again only after this long was stopped itself, had no processor, or was busy with records.
+const STILL: Duration = Duration::from_secs(1);
 /// How long an agent may take to say who it is: a login on another machine is part of it.
 const GREETING: Duration = Duration::from_secs(30);
 /// How long it may take to plan: names are looked up.
@@ -156,6 +158,7 @@ pub struct Coordinator {
     /// The present plan.
     plan: u32,
     steps: VecDeque<Step>,
+    ticked: Duration,
     beaten: Duration,
     looked: Duration,
     stopping: Option<Stopping>,
@@ -254,6 +257,7 @@ impl Coordinator {
             phase,
             plan: 0,
             steps: VecDeque::new(),
+            ticked: now,
             beaten: now,
             looked: now,
             stopping: None,
@@ -462,6 +466,14 @@ impl Coordinator {
     pub fn tick(&mut self, now: Duration) {
         if self.phase == Stage::Over {
             return;
+        }
+        let since = now.saturating_sub(self.ticked);
+        self.ticked = now;
+        if since > STILL {
+            // Nobody was heard meanwhile, and what agents have said waits.
+            for member in &mut self.members {
+                member.heard = (member.heard + since).min(now);
+            }
         }
         for at in 0..self.members.len() {
             if let Some(order) = self.members[at].again(now, AGAIN) {

@@ -268,3 +268,22 @@ fn the_first_record_of_an_agent_counts_whatever_else_comes() {
         .map(|p| p.ending.as_ref().map(|e| e.peak));
     assert_eq!(peaks.collect::<Vec<_>>(), [Some(0), Some(0)]);
 }
+
+#[test]
+fn agents_are_lost_by_their_own_silence_and_not_by_the_coordinator_s_standstill() {
+    let (mut coordinator, plans) = fitting(100);
+    all_fit(&mut coordinator, plans);
+    let lost = |coordinator: &Coordinator| {
+        let members = coordinator.members.iter();
+        members.filter(|m| m.doing == Doing::Lost).count()
+    };
+    coordinator.tick(S);
+    coordinator.tick(100 * S);
+    assert_eq!(lost(&coordinator), 0, "their messages wait to be read");
+    for half in 201..210 {
+        coordinator.tick(half * S / 2);
+        assert_eq!(lost(&coordinator), 0, "{half}");
+    }
+    coordinator.tick(105 * S);
+    assert_eq!(lost(&coordinator), 2);
+}
