@@ -8,7 +8,7 @@
 namespace of each container (so this needs root, on the engine's machine). Then the clients end by themselves, the server is stopped, and what each
 says is compared. Prints the counts, and exits with 1 unless they are all the same. What was started is gone afterwards.
 
-A million connections, both ends on this machine, take some 9.5 GB of memory, and forty containers a minute and more to start. Two settings of
+A million connections, both ends on this machine, take some 9.5 GB of memory, and forty containers from 20 s to more than a minute to start. Two settings of
 the machine are the administrator's, and this says beforehand where they are in the way:
 
 - In a network that Compose makes, Docker's name server has each container track its connections: `net.netfilter.nf_conntrack_max` has to

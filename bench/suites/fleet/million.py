@@ -89,8 +89,8 @@ def inside(args):
                     time.sleep(1)
                 counted = {
                     "server": server,
-                    "hosts": sum(lab.sockets(host) for host in hosts),
                     "tracked": lab.tracked("server") if args.track else None,
+                    "hosts": sum(lab.sockets(host) for host in hosts),
                 }
         code = fleet.wait()
         out.seek(0)
