@@ -1,4 +1,4 @@
-//! The wire format of `NETLINK_SOCK_DIAG` (sock_diag(7)), which lists the kernel's TCP sockets.
+//! The wire format of `NETLINK_SOCK_DIAG` (sock_diag(7)), which lists the kernel's TCP sockets and Unix sockets.
 
 use std::io;
 use std::mem::offset_of;
@@ -14,6 +14,7 @@ use netlink_packet_sock_diag::inet::nlas::Nla;
 use netlink_packet_sock_diag::inet::{
     ExtensionFlags, InetRequest, InetResponse, InetResponseHeader, SocketId, StateFlags,
 };
+use netlink_packet_sock_diag::unix::{self, ShowFlags, UnixRequest, UnixResponse};
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 
@@ -193,11 +194,7 @@ impl SockDiag {
         extensions: ExtensionFlags,
         mut visit: impl FnMut(InetResponse),
     ) -> io::Result<()> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut header = NetlinkHeader::default();
-        header.sequence_number = self.sequence;
-        header.flags = NLM_F_REQUEST | dump.as_ref().map_or(0, |_| NLM_F_DUMP);
-        let one = dump.is_none();
+        let all = dump.is_some();
         let request = SockDiagMessage::InetRequest(InetRequest {
             family,
             protocol: IPPROTO_TCP,
@@ -205,6 +202,47 @@ impl SockDiag {
             states: dump.unwrap_or(StateFlags::LISTEN),
             socket_id,
         });
+        self.exchange(request, all, |answer| {
+            if let SockDiagMessage::InetResponse(socket) = answer {
+                visit(*socket);
+            }
+        })
+    }
+
+    /// Calls `visit` for each Unix socket in one of `states`, with what `show` names.
+    ///
+    /// # Errors
+    /// The kernel does not list them (CONFIG_UNIX_DIAG).
+    pub(crate) fn each_unix(
+        &mut self,
+        states: unix::StateFlags,
+        show: ShowFlags,
+        mut visit: impl FnMut(&UnixResponse),
+    ) -> io::Result<()> {
+        let request = SockDiagMessage::UnixRequest(UnixRequest {
+            state_flags: states,
+            inode: 0,
+            show_flags: show,
+            cookie: NO_COOKIE,
+        });
+        self.exchange(request, true, |answer| {
+            if let SockDiagMessage::UnixResponse(socket) = answer {
+                visit(&socket);
+            }
+        })
+    }
+
+    /// Sends `request`, and passes on its answers: those of all sockets that it matches, or that of one.
+    fn exchange(
+        &mut self,
+        request: SockDiagMessage,
+        all: bool,
+        mut visit: impl FnMut(SockDiagMessage),
+    ) -> io::Result<()> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut header = NetlinkHeader::default();
+        header.sequence_number = self.sequence;
+        header.flags = NLM_F_REQUEST | if all { NLM_F_DUMP } else { 0 };
         let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
         message.finalize();
         let mut bytes = [0; 128];
@@ -225,9 +263,9 @@ impl SockDiag {
                     continue; // Left over from a request that failed half way.
                 }
                 match message.payload {
-                    NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(socket)) => {
-                        visit(*socket);
-                        if one {
+                    NetlinkPayload::InnerMessage(answer) => {
+                        visit(answer);
+                        if !all {
                             return Ok(());
                         }
                     }

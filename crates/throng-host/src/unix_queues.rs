@@ -4,19 +4,13 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use netlink_packet_core::{
-    NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload, Nla as _,
-};
-use netlink_packet_sock_diag::SockDiagMessage;
+use netlink_packet_core::Nla as _;
 use netlink_packet_sock_diag::unix::nlas::{Nla, UnixDiagName};
-use netlink_packet_sock_diag::unix::{ShowFlags, StateFlags, UnixRequest, UnixResponse};
-use netlink_sys::Socket;
-use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+use netlink_packet_sock_diag::unix::{ShowFlags, StateFlags};
 use throng_core::diagnosis::Queue;
 use throng_core::unix_socket::{Endpoint, UnixAddress};
 
-/// The largest piece of a netlink dump's answer.
-const ANSWER_BYTES: usize = 32 << 10;
+use crate::sock_diag::SockDiag;
 
 /// The accept queues of `sockets` in which connections wait, of whichever program.
 ///
@@ -31,7 +25,8 @@ pub fn waiting(sockets: &[UnixAddress]) -> io::Result<Vec<Queue>> {
         }
     }
     let mut found = Vec::new();
-    each_listener(|listener| {
+    let show = ShowFlags::NAME | ShowFlags::VFS | ShowFlags::RQLEN;
+    SockDiag::open()?.each_unix(StateFlags::LISTEN, show, |listener| {
         let is_of = |(socket, file): &&(&UnixAddress, Option<u64>)| {
             listener.nlas.iter().any(|nla| match nla {
                 // The kernel gives the lower half of a file's number. A path may be another one to its server.
@@ -64,50 +59,6 @@ fn file_number(vfs: &Nla) -> u32 {
     let mut bytes = [0; 8];
     vfs.emit_value(&mut bytes);
     u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
-}
-
-/// Calls `visit` for each Unix socket of this network namespace that listens.
-fn each_listener(mut visit: impl FnMut(&UnixResponse)) -> io::Result<()> {
-    let mut netlink = Socket::new(NETLINK_SOCK_DIAG)?;
-    netlink.bind_auto()?;
-    // The kernel answers within send() or recv() itself: without an answer there will be none.
-    netlink.set_non_blocking(true)?;
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let request = SockDiagMessage::UnixRequest(UnixRequest {
-        state_flags: StateFlags::LISTEN,
-        inode: 0,
-        show_flags: ShowFlags::NAME | ShowFlags::VFS | ShowFlags::RQLEN,
-        cookie: [0xff; 8],
-    });
-    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    netlink.send(&bytes, 0)?;
-    let mut answer = Vec::with_capacity(ANSWER_BYTES);
-    loop {
-        answer.clear();
-        let received = netlink.recv(&mut answer, 0)?;
-        let mut rest = &answer[..received];
-        while !rest.is_empty() {
-            let message = NetlinkMessage::<SockDiagMessage>::deserialize(rest)
-                .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
-            let length = (message.header.length as usize).next_multiple_of(4);
-            rest = rest.get(length..).unwrap_or_default();
-            match message.payload {
-                NetlinkPayload::InnerMessage(SockDiagMessage::UnixResponse(socket)) => {
-                    visit(&socket);
-                }
-                NetlinkPayload::Done(done) if done.code == 0 => return Ok(()),
-                NetlinkPayload::Done(done) => {
-                    return Err(io::Error::from_raw_os_error(done.code.saturating_neg()));
-                }
-                NetlinkPayload::Error(error) => return Err(error.to_io()),
-                _ => {}
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -67,8 +67,7 @@ impl Watching {
                         known.kept = known.watched.add(reading, &mut thinning);
                         known.latest = Some(reading);
                     }
-                    known.watched.unread = sampler.unread().to_vec();
-                    known.watched.ended = sampler.ended();
+                    sampler.update(&mut known.watched);
                 }
                 drop(first.take());
                 if read.is_none() {
@@ -88,8 +87,7 @@ impl Watching {
                                 known.kept = false;
                                 known.latest = Some(reading);
                             }
-                            known.watched.unread = sampler.unread().to_vec();
-                            known.watched.ended = sampler.ended();
+                            sampler.update(&mut known.watched);
                             return;
                         }
                     }

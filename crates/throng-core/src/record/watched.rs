@@ -12,9 +12,9 @@ pub const MAX_READINGS: usize = 600;
 pub struct Watched {
     /// What it is: `process 4711 (nginx)`, `nginx.service`, `container web`.
     pub name: String,
-    /// The names of its processes at the first reading, without duplicates.
+    /// The names of its processes at the latest reading, without duplicates.
     pub processes: Vec<String>,
-    /// Bytes of the kernel's objects for one of its sockets.
+    /// Bytes of the kernel's objects for one of its TCP sockets.
     pub socket_bytes: u64,
     /// Whether those are the sizes of this kernel; otherwise they are those of Linux 6.18.
     pub socket_bytes_read: bool,
@@ -61,9 +61,10 @@ pub struct WatchedReading {
     pub rss_bytes: u64,
     /// The part of it that belongs to no file: heaps and stacks.
     pub anon_bytes: u64,
-    /// TCP connections in the state ESTABLISHED that it has accepted or opened; `None` if they could not be read.
+    /// TCP connections in the state ESTABLISHED that it has accepted or opened, and those that its Unix sockets accepted; `None` if
+    /// they could not be read.
     pub connections: Option<u64>,
-    /// Kernel memory of its TCP sockets: objects and buffers; `None` if they could not be read.
+    /// Kernel memory of these, and of its listeners: objects and buffers; `None` if they could not be read.
     pub kernel_bytes: Option<u64>,
     /// Open descriptors of all processes.
     pub descriptors: u64,
@@ -75,7 +76,7 @@ pub struct WatchedReading {
     /// CPU time in the kernel since it is watched.
     #[serde(rename = "cpu_system_ns", with = "nanos")]
     pub cpu_system: Duration,
-    /// Its TCP listeners.
+    /// Its listeners: TCP and Unix sockets.
     pub listeners: u64,
     /// Connections that wait in their accept queues.
     pub waiting: u64,
@@ -175,17 +176,17 @@ macro_rules! gauges {
 }
 
 gauges! {
-    "connections" None false |r| r.connections.map(|n| n as f64), "Established TCP connections of the system under test.";
+    "connections" None false |r| r.connections.map(|n| n as f64), "Established connections of the system under test: of TCP, and those that its Unix sockets accepted.";
     "rss" Bytes false |r| Some(r.rss_bytes as f64), "Resident memory of its processes.";
     "anon" Bytes false |r| Some(r.anon_bytes as f64), "The part of the resident memory that belongs to no file.";
-    "kernel" Bytes false |r| r.kernel_bytes.map(|n| n as f64), "Kernel memory of its TCP sockets.";
+    "kernel" Bytes false |r| r.kernel_bytes.map(|n| n as f64), "Kernel memory of its TCP sockets, and of Unix sockets on which it accepts connections.";
     "descriptors" None false |r| Some(r.descriptors as f64), "Open descriptors of its processes.";
     "descriptors_fullest" None false |r| r.fullest.map(|f| f.open as f64), "Open descriptors of the process that is nearest to its limit.";
     "processes" None false |r| Some(r.processes as f64), "Its processes.";
     "threads" None false |r| Some(r.threads as f64), "Threads of its processes.";
     "cpu_user" Seconds true |r| Some(r.cpu_user.as_secs_f64()), "CPU time of its processes in user mode since it is watched.";
     "cpu_system" Seconds true |r| Some(r.cpu_system.as_secs_f64()), "CPU time of its processes in the kernel since it is watched.";
-    "listeners" None false |r| Some(r.listeners as f64), "Its TCP listeners.";
+    "listeners" None false |r| Some(r.listeners as f64), "Its listeners: TCP and Unix sockets.";
     "queue_waiting" None false |r| Some(r.waiting as f64), "Connections that wait in the accept queues of its listeners.";
     "queue_limit" None false |r| Some(r.queue_limit as f64), "Connections that these accept queues have room for.";
     "queue_full" None true |r| Some(r.queue_full as f64), "Readings in which an accept queue was full.";

@@ -29,7 +29,7 @@ pub struct WatchedSummary {
     pub readings: u64,
     /// When the last of them was taken, in seconds since the run began.
     pub seconds: f64,
-    /// The names of its processes at first.
+    /// The names of its processes at the latest reading.
     pub names: Vec<String>,
     /// Its processes, at most.
     pub processes: u64,
@@ -47,7 +47,7 @@ pub struct WatchedSummary {
     pub anon_bytes_before: u64,
     /// The most at a reading.
     pub anon_bytes_peak: u64,
-    /// Kernel memory of its TCP sockets at the first reading.
+    /// Kernel memory of its sockets at the first reading: TCP, and Unix sockets on which it accepts connections.
     pub kernel_bytes_before: Option<u64>,
     /// The most at a reading.
     pub kernel_bytes_peak: Option<u64>,
@@ -86,7 +86,7 @@ pub struct WatchedSummary {
     pub cpu_user_s: f64,
     /// CPU time in the kernel, seconds.
     pub cpu_system_s: f64,
-    /// The most of its TCP listeners.
+    /// The most of its listeners: TCP and Unix sockets.
     pub listeners: u64,
     /// The most connections that waited in their accept queues.
     pub queue_waiting_peak: u64,

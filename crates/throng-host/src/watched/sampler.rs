@@ -85,6 +85,15 @@ impl Sampler {
         }
     }
 
+    /// Brings what is known of it besides its readings up to date: names, which a process changes as it becomes another program,
+    /// what could not be read, and how it ended.
+    pub fn update(&self, watched: &mut Watched) {
+        watched.name.clone_from(&self.about.name);
+        watched.processes.clone_from(&self.about.processes);
+        watched.unread.clone_from(&self.unread);
+        watched.ended.clone_from(&self.ended);
+    }
+
     /// What could not be read so far, and why.
     #[must_use]
     pub fn unread(&self) -> &[String] {
@@ -119,6 +128,8 @@ impl Sampler {
             });
             return None;
         }
+        self.about.name = self.subject.name_now();
+        self.about.processes = processes::names(&members);
         let held = Held::read(&members);
         for (what, why) in &held.unread {
             self.note_unread(what, why);
@@ -128,7 +139,7 @@ impl Sampler {
             Some(Ok(None)) => {
                 self.note_unread(
                     "its connections",
-                    "not all of its descriptors can be looked at, and it has no TCP listener of its own",
+                    "not all of its descriptors can be looked at, and it has no listener of its own",
                 );
                 None
             }
@@ -138,6 +149,10 @@ impl Sampler {
             }
             None => None,
         };
+        let unix_unread = self.sockets.as_ref().and_then(Sockets::unix_unread);
+        if let Some(why) = unix_unread.map(str::to_owned) {
+            self.note_unread("its Unix sockets", &why);
+        }
         self.queue_full += u64::from(seen.is_some_and(|seen| seen.full));
         self.dropped = self.dropped.max(seen.map_or(0, |seen| seen.dropped));
         self.overflows = self.overflows.max(seen.map_or(0, |seen| seen.overflows));
@@ -293,6 +308,28 @@ mod tests {
             let error = Subject::find(&child.id().to_string()).unwrap_err();
             assert!(error.starts_with("there is no process"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_process_that_becomes_another_program_is_called_by_that_one_s_name() {
+        let mut child = shell("read line; exec cat");
+        let subject = Subject::find(&child.id().to_string()).unwrap();
+        let mut sampler = Sampler::open(&subject).unwrap();
+        sampler.read(Duration::ZERO).unwrap();
+        let mut watched = sampler.about();
+        let pid = child.id();
+        let name = |program: &str| format!("process {pid} ({program})");
+        assert_eq!(watched.name, name("sh"));
+        let mut stdin = child.stdin.take().unwrap();
+        std::io::Write::write_all(&mut stdin, b"\n").unwrap();
+        let found = crate::seen_in_a_quiet_moment(|| {
+            sampler.read(Duration::ZERO).unwrap();
+            sampler.update(&mut watched);
+            watched.name == name("cat") && watched.processes == ["cat"]
+        });
+        assert!(found, "{watched:?}");
+        drop(stdin);
+        child.wait().unwrap();
     }
 
     #[test]

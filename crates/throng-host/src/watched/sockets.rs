@@ -1,4 +1,4 @@
-//! The TCP sockets of a system under test, in whichever network namespace it is.
+//! The sockets of a system under test, in whichever network namespace it is: those of TCP. `unix.rs` adds Unix sockets.
 //!
 //! A socket is the system's if one of its descriptors is that socket. Where not all descriptors can be looked at (there are too
 //! many, or they are io_uring's), connections that its listeners accepted are told by their local address and port instead,
@@ -15,6 +15,8 @@ use nix::sched::{CloneFlags, setns};
 use throng_core::host::SocketObjects;
 
 use super::processes::Held;
+use super::seen::Seen;
+use super::unix;
 use crate::netstat::NetStat;
 use crate::sock_diag::{SockDiag, socket_id};
 
@@ -33,23 +35,8 @@ pub(super) struct Sockets {
     looked: bool,
     dropped: u64,
     overflows_before: Option<u64>,
-}
-
-/// What is seen of a system's sockets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub connections: u64,
-    /// Objects and buffers of all of its sockets.
-    pub kernel_bytes: u64,
-    pub listeners: u64,
-    pub waiting: u64,
-    pub queue_limit: u64,
-    /// Whether the queue of one of its listeners is full.
-    pub full: bool,
-    /// Packets that its listeners dropped since the first look.
-    pub dropped: u64,
-    /// Overflows of accept queues in the namespace since the first look.
-    pub overflows: u64,
+    /// Why its Unix sockets can't be read.
+    unix_unread: Option<String>,
 }
 
 impl Sockets {
@@ -69,6 +56,7 @@ impl Sockets {
             looked: false,
             dropped: 0,
             overflows_before: None,
+            unix_unread: None,
         })
     }
 
@@ -78,6 +66,11 @@ impl Sockets {
             Some(o) => (bytes_of(o, o.tcp), true),
             None => (TYPICAL, false),
         }
+    }
+
+    /// Why its Unix sockets could not be read, if so.
+    pub fn unix_unread(&self) -> Option<&str> {
+        self.unix_unread.as_deref()
     }
 
     /// Looks at the sockets of processes that have `held`.
@@ -90,6 +83,11 @@ impl Sockets {
         self.looked = true;
         seen.dropped = self.dropped;
         seen.overflows = self.overflows();
+        let listens = unix::look(&mut self.diag, held, self.objects.as_ref(), &mut seen);
+        let listens_on_unix = listens.unwrap_or_else(|e| {
+            self.unix_unread = Some(e.to_string());
+            false
+        });
         let own = |inode: u32| held.sockets.contains(&u64::from(inode));
         let objects = self.objects;
         let mut count = |socket: &InetResponseHeader, buffers: u64| {
@@ -110,7 +108,7 @@ impl Sockets {
         let mut ports: Vec<u16> = listeners.iter().filter(|l| l.own).map(|l| l.port).collect();
         ports.sort_unstable();
         ports.dedup();
-        if ports.is_empty() {
+        if ports.is_empty() && !listens_on_unix {
             return Ok(None);
         }
         for port in ports {

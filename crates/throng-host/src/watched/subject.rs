@@ -78,11 +78,23 @@ impl Subject {
             }
             Err(e) => return Err(format!("process {pid} can't be seen: {e}")),
         };
-        let name = name_of(pid).unwrap_or_default();
-        Ok(Subject {
-            name: format!("process {pid} ({name})"),
+        let mut subject = Subject {
+            name: format!("process {pid}"),
             what: What::Tree(root),
-        })
+        };
+        subject.name = subject.name_now();
+        Ok(subject)
+    }
+
+    /// What it is called now: a process may have become another program. It is to be there.
+    pub(super) fn name_now(&self) -> String {
+        match &self.what {
+            What::Tree(root) => match name_of(root.pid) {
+                Some(name) => format!("process {} ({name})", root.pid),
+                None => self.name.clone(),
+            },
+            What::Group(_) => self.name.clone(),
+        }
     }
 
     fn group(name: String, dir: &Path) -> Option<Subject> {

@@ -33,7 +33,7 @@ fn each(watched: &Watched, of: impl Fn(&WatchedReading) -> Option<f64>) -> Vec<P
 fn memory(name: &str, watched: &Watched) -> Chart {
     Chart::new(
         format!("Memory of {name}"),
-        "Resident memory of its processes, the part of it that belongs to no file, and kernel memory of its TCP sockets.",
+        "Resident memory of its processes, the part of it that belongs to no file, and kernel memory of its sockets.",
         time(),
         Axis::linear("bytes", Unit::Bytes),
     )

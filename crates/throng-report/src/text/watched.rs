@@ -21,7 +21,12 @@ pub(crate) fn add(w: &WatchedSummary, all: &mut Section) {
     }
     if let Some(ended) = &w.ended {
         let at = w.ended_at_s.unwrap_or(w.seconds);
-        all.bad("ended", human::seconds(at), ended);
+        // The label has said the first word.
+        let known = ["ended", "was"]
+            .iter()
+            .find_map(|said| ended.strip_prefix(said));
+        let how = known.unwrap_or(ended).trim_start();
+        all.bad("ended", human::seconds(at), how);
     }
     if let Some(peak) = w.connections_peak {
         let before = w.connections_before.unwrap_or(0);

@@ -37,7 +37,7 @@ pub(crate) struct Args {
     pub every: Duration,
 
     /// Watch for this long [default: until it ends, or Ctrl-C]
-    #[arg(long = "for", value_name = "T", value_parser = units::duration)]
+    #[arg(long = "for", value_name = "T", value_parser = length)]
     pub length: Option<Duration>,
 
     /// Write a row per reading to a file (CSV)
@@ -71,6 +71,13 @@ impl Args {
 
 /// Readings of a server with many connections take longer than this.
 const SHORTEST: Duration = Duration::from_millis(100);
+
+fn length(text: &str) -> Result<Duration, String> {
+    match units::duration(text).map_err(|e| e.to_string())? {
+        Duration::ZERO => Err("watching takes time; without --for it goes on until Ctrl-C".into()),
+        time => Ok(time),
+    }
+}
 
 fn interval(text: &str) -> Result<Duration, String> {
     let time = units::duration(text).map_err(|e| e.to_string())?;

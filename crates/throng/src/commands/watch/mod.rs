@@ -74,8 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             &mut sampler,
         );
     }
-    seen.ended = sampler.ended();
-    seen.unread = sampler.unread().to_vec();
+    sampler.update(&mut seen);
     if let Some(log) = log {
         unwritten = log.finish().err().or(unwritten);
     }
