@@ -13,6 +13,8 @@ use throng_core::record::{About, Record};
 const SILENCE: Duration = Duration::from_secs(15);
 /// An agent that looks at the time again only after this long was stopped itself, or had no processor.
 const STILL: Duration = Duration::from_secs(2);
+/// One that is silent for less than this is not: it says twice per second that it is there.
+const SHORTEST: Duration = Duration::from_secs(2);
 /// A record that was not acknowledged is sent again after this long.
 const AGAIN: Duration = Duration::from_secs(2);
 /// An agent that nobody greets ends after this long.
@@ -27,7 +29,7 @@ pub struct Limits {
     pub rate: Option<f64>,
     /// What a coordinator has to know.
     pub token: Option<String>,
-    /// How long a run goes on without its coordinator.
+    /// How long a run goes on once its coordinator was last heard of; two seconds at least.
     pub alone: Duration,
 }
 
@@ -76,7 +78,7 @@ pub struct Agent {
     heard: Duration,
     /// When this agent last looked at the time.
     ticked: Duration,
-    /// Since when it is alone.
+    /// Since when it is alone: when the coordinator was last heard of.
     alone: Option<Duration>,
     /// Nothing can come or go any more.
     is_cut_off: bool,
@@ -312,7 +314,9 @@ impl Agent {
             // Nobody could be heard meanwhile.
             self.heard = (self.heard + since).min(now);
         }
+        let alone = self.limits.alone.max(SHORTEST);
         let patience = match self.run {
+            Some(_) if self.state == State::Running => SILENCE.min(alone),
             Some(_) => SILENCE,
             None => GREETING,
         };
@@ -327,7 +331,7 @@ impl Agent {
             return;
         };
         match self.state {
-            State::Running if now >= since + self.limits.alone && !self.stopped => {
+            State::Running if now >= since + alone && !self.stopped => {
                 self.log("it was alone for too long: the run stops".into());
                 self.stopped = true;
                 self.todo.push_back(Do::Stop);
@@ -445,7 +449,7 @@ impl Agent {
         if self.alone.is_some() || self.state == State::Over {
             return;
         }
-        self.alone = Some(now);
+        self.alone = Some(self.heard);
         match self.state {
             State::Waiting => {
                 self.log("there is no coordinator".into());

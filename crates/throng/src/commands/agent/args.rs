@@ -68,7 +68,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", help_heading = ALLOWED)]
     pub token_file: Option<PathBuf>,
 
-    /// How long a run goes on once the coordinator is lost
+    /// How long a run goes on after the coordinator was last heard of; at least 2s
     #[arg(long, value_name = "T", default_value = "1m", value_parser = units::duration, help_heading = ALONE)]
     pub alone_for: Duration,
 
