@@ -131,6 +131,11 @@ fn what_does_not_belong_here_is_refused_and_no_password_is_shown() {
         url,
         &format!("--name careful --token-file {right} --allow 127.0.0.1:9000"),
     );
+    let twin = start_words(&net, &["agent", "--nats", url, "--name", "careful"]).wait(PATIENCE);
+    assert!(
+        twin.code == 2 && twin.stderr.contains("an agent of this name waits"),
+        "{twin}"
+    );
     let load = "load -c 10 --hold 100ms --output json 127.0.0.1:9000";
     for (url, run, code, why) in [
         (

@@ -181,24 +181,32 @@ fn chosen(wanted: &Wanted, all: &[&Present], is_late: bool) -> Result<Vec<Presen
             busy: busy.clone(),
         }))
     };
+    let alike = |name: &str| {
+        Short::Never(format!(
+            "two agents have the name {name}: start them with a --name each"
+        ))
+    };
     let named = |name: &String| {
         let mut same = free().filter(|p| p.name == *name);
         match (same.next(), same.next()) {
-            (Some(_), Some(_)) => Err(Short::Never(format!(
-                "two agents have the name {name}: start them with a --name each"
-            ))),
+            (Some(_), Some(_)) => Err(alike(name)),
             (first, _) => Ok(first.map(|p| Present::clone(p))),
         }
     };
-    match wanted {
-        Wanted::Any if is_late && free().next().is_some() => {
-            Ok(free().map(|p| Present::clone(p)).collect())
+    // They are told apart by their names.
+    let taken = |n: usize| {
+        let all: Vec<Present> = free().take(n).map(|p| Present::clone(p)).collect();
+        let twin = |(at, one): (usize, &Present)| all[..at].iter().any(|p| p.name == one.name);
+        match all.iter().enumerate().find(|of| twin(*of)) {
+            Some((_, one)) => Err(alike(&one.name)),
+            None => Ok(all),
         }
+    };
+    match wanted {
+        Wanted::Any if is_late && free().next().is_some() => taken(usize::MAX),
         Wanted::Any if free().next().is_some() => yet("more agents".into(), String::new()),
         Wanted::Any => yet("agents".into(), "no free agent".into()),
-        Wanted::Number(n) if free().count() >= *n => {
-            Ok(free().take(*n).map(|p| Present::clone(p)).collect())
-        }
+        Wanted::Number(n) if free().count() >= *n => taken(*n),
         Wanted::Number(n) => {
             let wanted = things(*n as u64, "agent");
             let there = match free().count() {
@@ -303,7 +311,9 @@ mod tests {
         }
         // Late, and none is free.
         assert!(chosen(&Wanted::Any, &[&busy], true).is_err());
-        let twice = chosen(&names(&["a"]), &[&a, &other], false);
-        assert!(matches!(twice, Err(Short::Never(_))), "{twice:?}");
+        for wanted in [names(&["a"]), Wanted::Any, Wanted::Number(2)] {
+            let twice = chosen(&wanted, &[&a, &other], true);
+            assert!(matches!(twice, Err(Short::Never(_))), "{twice:?}");
+        }
     }
 }

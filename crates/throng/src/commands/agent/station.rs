@@ -4,13 +4,15 @@ use super::args::Args;
 use crate::Failure;
 use crate::commands::fleet::nats::failure;
 use std::time::{Duration, Instant};
-use throng_fleet::nats::{Connection, Log, NatsError, Server, Station, is_name};
+use throng_fleet::nats::{Connection, Log, NatsError, Present, Server, Station, is_name, present};
 use throng_fleet::{Serving, serve};
 use throng_host::kernel::Kernel;
 use throng_run::Stop;
 
 /// A server that is out of reach is tried again after this long.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long an agent of the same name may take to answer.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Serves coordinators until `stop` is requested; only one with `--once`. Returns the exit code of the last run.
 pub(super) fn serve_all(
@@ -28,6 +30,9 @@ pub(super) fn serve_all(
     let Some(connection) = connect(args, server, &log, stop)? else {
         return Ok(130);
     };
+    if let Some(name) = &args.name {
+        refuse_twin(&connection, name)?;
+    }
     let host = Kernel::read().map_or_else(|_| String::new(), |k| k.hostname);
     let token = serving.limits.token.clone();
     let station = Station::open(
@@ -59,6 +64,18 @@ pub(super) fn serve_all(
     }
     station.close();
     Ok(code)
+}
+
+/// Refuses a name that another agent at the server has: coordinators could not tell the two apart.
+fn refuse_twin(connection: &Connection, name: &str) -> Result<(), Failure> {
+    let has_name = |agent: &Present| agent.name == name;
+    let there = present(connection, LOOK, |all| all.iter().any(has_name));
+    match there.map_err(failure)?.into_iter().find(has_name) {
+        Some(_) => Err(Failure::usage(format!(
+            "--name {name}: an agent of this name waits at the NATS server already; write another one, or leave it out"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// A connection to `server`, as soon as that is there; `None` if `stop` is requested before.
