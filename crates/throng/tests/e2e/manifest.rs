@@ -72,6 +72,14 @@ fn what_can_not_work_is_refused_in_a_line() {
         ("-c 1m --nats nats://a:b@c 10.0.0.7:9000", "without a user"),
         ("-c 1m 10.0.0.7", "10.0.0.7"),
         ("10.0.0.7:9000", "--connections"),
+        ("-c 1m 10.0.0.7:9000 -- --holt 1m", "--holt"),
+        ("-c 1m 10.0.0.7:9000 -- --hold 1x", "--hold"),
+        ("-c 1m 10.0.0.7:9000 -- -c 5", "--connections"),
+        (
+            "-c 1m 10.0.0.7:9000 -- --await-close",
+            "--exchanges-per-connection",
+        ),
+        ("-c 1m 10.0.0.7:9000 -- --self", "--self"),
     ] {
         let ran = manifest(words);
         assert!(ran.code == 2 && ran.stdout.is_empty(), "{words}: {ran}");

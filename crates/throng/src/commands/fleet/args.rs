@@ -110,7 +110,7 @@ pub(crate) enum Other {
 
 impl Other {
     /// Runs it. Returns the exit code.
-    pub fn run(&self) -> Result<u8, Failure> {
+    pub fn run(&self, grammar: &clap::Command) -> Result<u8, Failure> {
         match self {
             #[cfg(feature = "fleet")]
             Other::Attach(args) => super::attach::run(args),
@@ -120,7 +120,7 @@ impl Other {
             Other::Stop(args) => super::stop::run(args),
             #[cfg(feature = "fleet")]
             Other::Logs(args) => super::logs::run(args),
-            Other::Manifest(args) => super::manifest::run(args),
+            Other::Manifest(args) => super::manifest::run(args, grammar),
         }
     }
 }

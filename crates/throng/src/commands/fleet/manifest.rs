@@ -3,9 +3,11 @@
 // Doc comments are help texts here: brackets are brackets.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+use super::asked::check_load;
 use crate::Failure;
 use crate::cli::UNITS;
 use crate::output::to_stdout;
+use std::ffi::OsString;
 use std::net::IpAddr;
 use throng_core::human::count;
 use throng_core::scenario::bounds;
@@ -75,7 +77,7 @@ pub(crate) struct Args {
 }
 
 /// Prints the manifests.
-pub(super) fn run(args: &Args) -> Result<u8, Failure> {
+pub(super) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
     let connections = u64::from(args.connections);
     let most = PORTS * args.targets.len() as u64;
     let each = match args.per_agent {
@@ -112,6 +114,14 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
             connections.div_ceil(most)
         )));
     }
+    let load = ["load".into(), format!("--connections={connections}")];
+    let words = load.iter().chain(&fleet.load).map(OsString::from);
+    let words: Vec<OsString> = words.collect();
+    check_load(
+        &words,
+        usize::try_from(agents).unwrap_or(usize::MAX),
+        grammar,
+    )?;
     to_stdout(fleet.manifests().as_bytes())?;
     Ok(0)
 }

@@ -4,6 +4,7 @@ mod manifest;
 
 mod agents;
 mod args;
+mod asked;
 #[cfg(feature = "fleet")]
 mod at_server;
 #[cfg(feature = "fleet")]
@@ -22,15 +23,11 @@ mod stop;
 
 pub(crate) use args::Args;
 
-use super::{http, load, run as run_file};
 use crate::files::token;
-use crate::{Failure, ask, usage};
+use crate::{Failure, ask};
 use agents::{Agents, Allowed, Wanted};
-use clap::FromArgMatches;
 use refusals::{check_outputs, refused};
-use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 use throng_core::record::Record;
 use throng_fleet::{Allow, Fleet, Terms, conduct, undividable};
@@ -38,7 +35,7 @@ use throng_fleet::{Allow, Fleet, Terms, conduct, undividable};
 /// Runs a load on a fleet. Returns the exit code.
 pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
     if let Some(other) = &args.other {
-        return other.run();
+        return other.run(grammar);
     }
     let agents = match (args.agents.as_slice(), agents::lab_around()) {
         #[cfg(feature = "fleet")]
@@ -51,7 +48,7 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
         }
         (named, _) => named.to_vec(),
     };
-    let asked = asked(args, grammar)?;
+    let asked = asked::asked(&args.run, grammar)?;
     check_outputs(&asked.report)?;
     let token = args.token_file.as_deref().map(token).transpose()?;
     let latencies = asked.report.latencies.clone();
@@ -104,48 +101,6 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
             Ok(over.record)
         },
     )
-}
-
-/// The load that the rest of the command line asks for.
-fn asked(args: &Args, grammar: &clap::Command) -> Result<load::Asked, Failure> {
-    let is_command = |word: &OsString| ["load", "http", "run"].iter().any(|name| word == *name);
-    let first = args.run.first().filter(|word| !is_command(word));
-    if let Some(word) = first.filter(|word| !Path::new(word).exists()) {
-        return Err(Failure::usage(format!(
-            "'{}' is neither load, http or run nor a scenario file; write throng fleet run --agents local:4 load -c 1k HOST:PORT",
-            word.display()
-        )));
-    }
-    let program = OsString::from("throng");
-    let file = first.map(|_| OsString::from("run"));
-    let words = std::iter::once(program)
-        .chain(file)
-        .chain(args.run.iter().cloned());
-    let matches = grammar.clone().try_get_matches_from(words);
-    let matches = matches.map_err(|e| Failure::usage(usage::in_one_line(&e)))?;
-    let Some((name, matches)) = matches.subcommand() else {
-        return Err(Failure::usage("nothing to run"));
-    };
-    let print = "--print-scenario runs nothing: leave out what is before it";
-    match name {
-        "load" => match read::<load::Args>(matches)? {
-            args if args.print_scenario => Err(Failure::usage(print)),
-            args => load::asked(&args),
-        },
-        "http" => match read::<http::Args>(matches)? {
-            args if args.print_scenario => Err(Failure::usage(print)),
-            args => http::asked(&args),
-        },
-        _ => match read::<run_file::Args>(matches)? {
-            args if args.print_scenario => Err(Failure::usage(print)),
-            args => run_file::asked(&args),
-        },
-    }
-}
-
-/// The arguments of a subcommand.
-fn read<A: FromArgMatches>(matches: &clap::ArgMatches) -> Result<A, Failure> {
-    A::from_arg_matches(matches).map_err(|e| Failure::usage(usage::in_one_line(&e)))
 }
 
 /// A name that no other run has.

@@ -34,13 +34,18 @@ pub(crate) fn asked(args: &LoadArgs) -> Result<Asked, Failure> {
     let scenario = ask::load::scenario(args)?;
     let report = ReportOptions::of(&args.shown, &args.latency, args.as_tcpkali)?;
     report.check(&scenario)?;
-    let mut inputs = ask::texts::inputs(&args.messages);
-    inputs.extend(args.protocol.files());
     Ok(Asked {
         scenario,
         report,
-        inputs,
+        inputs: inputs(args),
     })
+}
+
+/// The files that a command line's messages and options of protocols are read from.
+pub(crate) fn inputs(args: &LoadArgs) -> Vec<Named> {
+    let mut inputs = ask::texts::inputs(&args.messages);
+    inputs.extend(args.protocol.files());
+    inputs
 }
 
 /// Runs the load to its end, or prints its scenario. Returns the exit code.
