@@ -70,6 +70,7 @@ pub(crate) fn of_load(
             .map(|each| AskedExchanges {
                 each,
                 ports_per_s: ports.map(|ports| ports.per_s()),
+                await_close: scenario.connect.await_close,
             }),
         own_server: scenario.own_server.is_some(),
         stops_at_text: scenario.measure.stop_at.is_some(),

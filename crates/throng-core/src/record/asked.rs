@@ -105,6 +105,9 @@ pub struct AskedExchanges {
     /// New connections per second for which this client has ports, as each rests once its connection is closed; `None` if that
     /// is no bound.
     pub ports_per_s: Option<u64>,
+    /// The peer is to close each connection once it has carried them.
+    #[serde(default)]
+    pub await_close: bool,
 }
 
 /// What was asked of a run, as far as its report and its verdict depend on it: plain facts, each about the share of one

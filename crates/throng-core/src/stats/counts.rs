@@ -21,6 +21,11 @@ macro_rules! all_counts {
                 /// Connections that this side closed or reset because it was to drop them (`--drop`). They are among those
                 /// that this side closed.
                 dropped,
+                /// Connections that carried as many exchanges as they were to, and that the peer then closed, as was awaited
+                /// (`--await-close`). Nothing was lost, so they are among those that this side closed.
+                closed_as_awaited,
+                /// Connections that the peer was to close, and that this side closed as the peer had not done so in time.
+                awaited_in_vain,
                 /// Connections that carried as many exchanges as they were to, and are closed for it (`--exchanges-per-connection`).
                 exchanged,
                 /// Connections that were `ready` and no longer are: they ended, or the peer announced that it would

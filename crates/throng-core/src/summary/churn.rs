@@ -20,6 +20,12 @@ pub struct Churn {
     pub connections: u64,
     /// The same per second.
     pub per_s: f64,
+    /// Those whose exchanges were complete and that the server closed in that time; `None` unless it was to (`--await-close`).
+    #[serde(default)]
+    pub closed_by_server: Option<u64>,
+    /// Those that the server had not closed 5 s after their last exchange: this side closed them. `None` as above.
+    #[serde(default)]
+    pub not_closed: Option<u64>,
     /// Attempts that failed in that time, by cause.
     pub failed: BTreeMap<FailCause, u64>,
     /// Connections that ended before their exchanges were complete, by what ended them.
@@ -43,12 +49,15 @@ impl Churn {
         let hold = t.hold(|e| e.opened);
         let counts = &hold.opened;
         let connections = closed_by_agreement(t.asked.protocol, counts);
+        let awaited = |n| asked.filter(|asked| asked.await_close).map(|_| n);
         let lost = Closed::ALL.into_iter().filter(|why| *why != Closed::ByUs);
         Some(Churn {
             exchanges_each: asked.map(|asked| asked.each.get()),
             seconds: hold.seconds,
             connections,
             per_s: per_s(connections as f64, hold.seconds),
+            closed_by_server: awaited(counts.closed_as_awaited),
+            not_closed: awaited(counts.awaited_in_vain),
             failed: occurred(FailCause::ALL, |cause| counts.failed(cause)),
             lost: occurred(lost, |why| counts.closed(why)),
             connect: Percentiles::of(&t.measured.connect),

@@ -25,7 +25,7 @@ pub struct Connections {
     pub open_at_end: u64,
     /// Attempts that failed, by cause; causes that did not occur are left out.
     pub failed: BTreeMap<FailCause, u64>,
-    /// Closed by the peer's FIN.
+    /// Closed by the peer's FIN, or as was awaited (`--await-close`).
     pub closed_by_peer: u64,
     /// Reset by the peer.
     pub reset_by_peer: u64,
@@ -79,11 +79,12 @@ impl Connections {
                 .filter(|c| tally.failed(*c) > 0)
                 .map(|c| (c, tally.failed(c)))
                 .collect(),
-            closed_by_peer: tally.closed(Closed::ByPeer),
+            closed_by_peer: tally.closed(Closed::ByPeer) + tally.closed_as_awaited,
             reset_by_peer: tally.closed(Closed::ResetByPeer),
             timed_out: tally.closed(Closed::TimedOut),
             lost_by_error: tally.closed(Closed::Error),
-            closed_by_us: tally.closed(Closed::ByUs) + tally.open(),
+            closed_by_us: (tally.closed(Closed::ByUs) + tally.open())
+                .saturating_sub(tally.closed_as_awaited),
             unknown: 0,
             kernel_sockets: None,
             expected_sockets: None,

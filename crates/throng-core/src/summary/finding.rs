@@ -177,6 +177,13 @@ pub enum Finding {
         /// Asked for, seconds.
         asked_s: f64,
     },
+    /// The server did not close connections after their last exchange, as it was to (`--await-close`).
+    NotClosedByServer {
+        /// How many.
+        connections: u64,
+        /// Of how many whose exchanges were complete.
+        of: u64,
+    },
     /// Connections that began with a header of the PROXY protocol were closed before the peer sent a byte.
     HeadersRefused {
         /// How many.
@@ -633,6 +640,7 @@ impl Finding {
             Finding::ClientsTurnedAway { .. } => "clients_turned_away",
             Finding::ClientsUnidentified { .. } => "clients_unidentified",
             Finding::BackendsUnsecured { .. } => "backends_unsecured",
+            Finding::NotClosedByServer { .. } => "not_closed_by_server",
             Finding::HeadersRefused { .. } => "headers_refused",
             Finding::ClientsUnannounced { .. } => "clients_unannounced",
             Finding::AcceptingStopped { .. } => "accepting_stopped",

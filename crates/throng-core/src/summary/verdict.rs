@@ -222,6 +222,9 @@ fn load(
     }
     let mut reached = connections(t, allowed, &causes, findings);
     findings.extend(headers_refused(t));
+    let not_closed = not_closed_by_server(t);
+    reached &= not_closed.is_none();
+    findings.extend(not_closed);
     reached &= t.maximum().is_none_or(Maximum::is_found);
     reached &= answered(t, allowed, findings);
     reached &= pongs(t, allowed, findings);
@@ -308,6 +311,17 @@ fn headers_refused(t: &Totals) -> Option<Finding> {
     let of = t.opened.established;
     let refused = t.asked.sends_headers && t.opened.bytes_received == 0 && closed > 0;
     (refused && 2 * closed >= of).then_some(Finding::HeadersRefused { closed, of })
+}
+
+/// The finding that the server did not close connections as it was to: some in time, or none at all before the end of the hold.
+fn not_closed_by_server(t: &Totals) -> Option<Finding> {
+    t.asked.exchanges.filter(|asked| asked.await_close)?;
+    let of = t.held.exchanged;
+    let connections = match t.held.closed_as_awaited {
+        0 => of,
+        _ => t.held.awaited_in_vain,
+    };
+    (connections > 0).then_some(Finding::NotClosedByServer { connections, of })
 }
 
 fn stopped_by_text(t: &Totals) -> bool {

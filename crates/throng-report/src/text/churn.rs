@@ -26,6 +26,16 @@ pub(super) fn churn(summary: &Summary) -> Section {
             all.number(label, time(times.p50_us), &tail(times));
         }
     }
+    if let Some(n) = c.closed_by_server {
+        all.number("closed", count(n), "by the server, as was awaited");
+    }
+    if let Some(n @ 1..) = c.not_closed {
+        all.bad(
+            "closed",
+            count(n),
+            "by this side, as the server had not done so in 5 s",
+        );
+    }
     for (cause, n) in &c.failed {
         all.bad("failed", count(*n), &format!("attempts: {}", cause.words()));
     }

@@ -32,7 +32,7 @@ use crate::colour::{BAD, GOOD, ODD, PLAIN, paint};
 use crate::human::{self, count, percent, things};
 use anstyle::Style;
 use std::io::{self, Write};
-use throng_core::summary::{Finding, Sample, Summary};
+use throng_core::summary::{Churn, Finding, Sample, Summary};
 
 /// Writes `summary` to `out`.
 ///
@@ -347,8 +347,14 @@ fn connections(summary: &Summary) -> Section {
         let remark = "open when their agent was lost: what became of them is not known";
         all.bad("unknown", count(c.unknown), remark);
     }
+    // Where the server is to close connections, those that it lost are told of as such.
+    let awaited = |churn: &Churn| churn.closed_by_server.is_some() && churn.lost.is_empty();
+    let awaited = summary.churn.as_ref().is_some_and(awaited);
+    if awaited && c.closed_by_peer > 0 {
+        all.number("closed", count(c.closed_by_peer), "by the peer");
+    }
     for (n, by) in [
-        (c.closed_by_peer, "by the peer"),
+        (c.closed_by_peer * u64::from(!awaited), "by the peer"),
         (c.reset_by_peer, "by the peer's reset"),
         (c.timed_out, "the peer no longer answered"),
         (c.lost_by_error, "by an error on this side"),

@@ -294,6 +294,10 @@ pub fn findings() -> Vec<Finding> {
             connections: 100,
             limit: LimitKind::Conntrack,
         },
+        Finding::NotClosedByServer {
+            connections: 20,
+            of: 60,
+        },
         Finding::LifetimesOver { connections: 10 },
         Finding::ExpectationFailed(expectations().remove(1)),
         Finding::ServerEnded {

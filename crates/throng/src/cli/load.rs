@@ -139,8 +139,10 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "N", value_parser = bounds::exchanges, help_heading = CONNECTIONS)]
     pub exchanges_per_connection: Option<NonZeroU16>,
 
-    /// With --exchanges-per-connection: wait for the server to close a connection first, 5s at most, so that its port does not
-    /// rest here
+    /// With --exchanges-per-connection: wait for the server to close a connection first, so that its port does not rest here
+    ///
+    /// A server that has not done so 5s after the last exchange does not close first: throng then closes the connection, and the
+    /// run has fallen short.
     #[arg(long, requires = "exchanges_per_connection", help_heading = CONNECTIONS)]
     pub await_close: bool,
 

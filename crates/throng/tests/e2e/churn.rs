@@ -72,10 +72,23 @@ fn ports_that_run_out_are_foretold_and_told_and_what_helps_does() {
     let line = "-c 10 -m ping --exchanges-per-connection 1 --hold 1s 10.77.0.2";
     for more in [":9001 --linger 0", ":9000 --await-close"] {
         let ran = load(&near, &format!("{line}{more}"));
-        ran.reached();
-        assert!(churn(&ran).connections > 200, "{ran}");
+        let s = ran.reached();
+        let found = churn(&ran);
+        assert!(found.connections > 200, "{ran}");
         assert!(!ran.stderr.contains("TIME_WAIT"), "{ran}");
+        // Who closed them is told as it was.
+        let awaited = more.contains("--await-close");
+        assert_eq!(found.not_closed, awaited.then_some(0), "{ran}");
+        assert_eq!(found.closed_by_server.is_some(), awaited, "{ran}");
+        assert_eq!(found.closed_by_server.unwrap_or(0) > 200, awaited, "{ran}");
+        assert_eq!(s.connections.closed_by_peer > 200, awaited, "{ran}");
+        assert_eq!(s.connections.closed_by_us > 200, !awaited, "{ran}");
     }
+    // A server that does not close first is not one that does.
+    let ran = load(&near, &format!("{line}:9001 --await-close"));
+    let s = ran.fell_short();
+    let told = [(s.findings[0].kind(), churn(&ran).closed_by_server)];
+    assert_eq!(told, [("not_closed_by_server", Some(0))], "{ran}");
     let ran = load(&near, &format!("{line}:9001"));
     let (s, found) = (ran.fell_short(), churn(&ran));
     assert!(ran.stderr.contains("3 new connections per second"), "{ran}");

@@ -340,6 +340,8 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         }
         if conn.ends_ms > 0 && at.now.0 >= u64::from(conn.ends_ms) * 1_000_000 {
             conn.ends_ms = 0;
+            let in_vain = self.awaits_close(conn);
+            at.counters.awaited_in_vain.add(in_vain.into());
             if conn.flags & LEAVING == 0 {
                 conn.flags |= DONE;
             }

@@ -262,6 +262,8 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
 
     fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At) {
         let planned = self.traffic == Traffic::On && self.is_done(conn, why);
+        let as_awaited = self.traffic == Traffic::On && conn.ends_ms > 0 && self.awaits_close(conn);
+        at.counters.closed_as_awaited.add(as_awaited.into());
         let unanswered = at.counters.messages_unanswered.get();
         let sending = matches!(conn.doing, Doing::First | Doing::Sending);
         // After a farewell, whichever side closes first does what this side asked for.

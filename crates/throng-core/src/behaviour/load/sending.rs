@@ -356,6 +356,12 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         true
     }
 
+    /// Whether a connection has carried all its exchanges, and the peer is to close it.
+    pub(super) fn awaits_close(&self, conn: &LoadConn<W::Conn, M::Conn>) -> bool {
+        let exchanges = self.task.exchanges.filter(|e| e.peer_closes);
+        exchanges.is_some_and(|e| conn.gone >= e.each.get())
+    }
+
     /// Asks to be woken for what comes next.
     pub(super) fn sleep(&mut self, conn: &LoadConn<W::Conn, M::Conn>, at: &At, out: &mut Outbox) {
         let mut wake = match conn.doing {

@@ -333,6 +333,17 @@ impl fmt::Display for Finding {
             Finding::RateSearch { words, .. }
             | Finding::Maximum { words, .. }
             | Finding::ConnectRate { words, .. } => f.write_str(words),
+            Finding::NotClosedByServer { connections, of } if connections == of => write!(
+                f,
+                "the server closed none of {} after their last exchange (--await-close)",
+                things(*of, "connection")
+            ),
+            Finding::NotClosedByServer { connections, of } => write!(
+                f,
+                "the server had not closed {} of {} 5 s after their last exchange (--await-close): this side closed them",
+                count(*connections),
+                things(*of, "connection")
+            ),
             Finding::MessagesUnsent { messages: 1 } => {
                 f.write_str("1 message was due but unsent when its connection closed")
             }

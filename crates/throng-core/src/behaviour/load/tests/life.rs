@@ -141,6 +141,27 @@ fn a_peer_that_is_to_close_first_has_a_while_for_it() {
     );
     let conn = &mut rig.conns[0];
     assert!(rig.load.is_done(conn, Closed::ByPeer), "as was asked");
+    let counted = |rig: &Rig| {
+        let c = &rig.counters;
+        let all = [&c.exchanged, &c.closed_as_awaited, &c.awaited_in_vain];
+        all.map(|count| count.get())
+    };
     assert!(rig.woken(0, 5002).close);
-    assert_eq!(rig.counters.exchanged.get(), 1);
+    rig.closed(0, 5002);
+    assert_eq!(counted(&rig), [1, 0, 1]);
+    rig.opened(0, 6000);
+    rig.sent(0, 6001);
+    rig.received(0, 6002, b"ping");
+    rig.closed(0, 6003);
+    assert_eq!(counted(&rig), [2, 1, 1]);
+    // One that ends before its exchange is lost, and what is open at the end of a run is closed by this side.
+    rig.opened(0, 7000);
+    rig.sent(0, 7001);
+    rig.closed(0, 7002);
+    rig.opened(0, 8000);
+    rig.sent(0, 8001);
+    rig.received(0, 8002, b"ping");
+    rig.load.traffic(Traffic::Off, Time(8003 * MS));
+    rig.closed(0, 8004);
+    assert_eq!(counted(&rig), [3, 1, 1]);
 }
