@@ -57,22 +57,13 @@ impl PairTls {
     /// TLS as `clients` configures it on the connections of clients, and as `backends` does on those to backends. Its names are those of
     /// backends, in their order.
     pub fn new(clients: Option<&ServerTls>, backends: Option<&ClientTls>) -> PairTls {
-        let catch = || Arc::new(Catch::new());
         PairTls {
             clients: clients.map(|tls| {
-                let catch = catch();
-                let side = Side::Server(tls.for_worker(catch.clone()));
+                let (side, catch) = Side::server(tls);
                 OneSide::new(side, tls.timeout(), catch)
             }),
             backends: backends.map(|tls| {
-                let catch = catch();
-                let (config, sessions) = tls.for_worker(catch.clone());
-                let side = Side::Client {
-                    config,
-                    names: tls.names(),
-                    choose: None,
-                    sessions,
-                };
+                let (side, catch) = Side::client(tls);
                 OneSide::new(side, tls.timeout(), catch)
             }),
             handshakes: Durations::default(),

@@ -35,6 +35,27 @@ pub(super) enum Side {
     Server(Arc<ServerConfig>),
 }
 
+impl Side {
+    /// The client of a worker, and where its keys are caught.
+    pub(super) fn client(tls: &ClientTls) -> (Side, Arc<Catch>) {
+        let catch = Arc::new(Catch::new());
+        let (config, sessions) = tls.for_worker(catch.clone());
+        let side = Side::Client {
+            config,
+            names: tls.names(),
+            choose: None,
+            sessions,
+        };
+        (side, catch)
+    }
+
+    /// The server of a worker, and where its keys are caught.
+    pub(super) fn server(tls: &ServerTls) -> (Side, Arc<Catch>) {
+        let catch = Arc::new(Catch::new());
+        (Side::Server(tls.for_worker(catch.clone())), catch)
+    }
+}
+
 /// TLS around another behaviour, on either side.
 ///
 /// The inner behaviour sees a connection once its handshake is done, under the same number, and only plaintext. A
@@ -110,21 +131,13 @@ pub(super) const UNREAD: u8 = 128;
 impl<B: Behaviour> Tls<B> {
     /// A client around `inner`, for one worker.
     pub fn client(inner: B, tls: &ClientTls) -> Tls<B> {
-        let catch = Arc::new(Catch::new());
-        let (config, sessions) = tls.for_worker(catch.clone());
-        let side = Side::Client {
-            config,
-            names: tls.names(),
-            choose: None,
-            sessions,
-        };
+        let (side, catch) = Side::client(tls);
         Tls::new(inner, side, tls.timeout(), catch)
     }
 
     /// A server around `inner`, for one worker.
     pub fn server(inner: B, tls: &ServerTls) -> Tls<B> {
-        let catch = Arc::new(Catch::new());
-        let side = Side::Server(tls.for_worker(catch.clone()));
+        let (side, catch) = Side::server(tls);
         Tls::new(inner, side, tls.timeout(), catch)
     }
 

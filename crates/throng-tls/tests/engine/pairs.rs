@@ -212,6 +212,22 @@ fn on_each_pair(statement: impl Fn(Engine, Speak)) {
     on_each(|engine| EACH.iter().for_each(|speak| statement(engine, *speak)));
 }
 
+/// Runs a statement on each engine with each choice of who speaks TLS, about an end of a pair that goes first and the other one: the
+/// client's end first, and the backend's.
+fn on_each_end(statement: impl Fn(&Side, Peer, Peer)) {
+    on_each_pair(|engine, speak| {
+        for client_first in [true, false] {
+            let between = Between::new(engine, speak);
+            let [client, backend] = between.pair();
+            match client_first {
+                true => statement(&between.side, client, backend),
+                false => statement(&between.side, backend, client),
+            }
+            between.side.close();
+        }
+    });
+}
+
 #[test]
 fn bytes_go_across_both_ways() {
     on_each_pair(|engine, speak| {
@@ -252,87 +268,58 @@ fn bytes_go_across_both_ways() {
 
 #[test]
 fn the_end_of_a_stream_arrives_and_the_other_goes_on() {
-    on_each_pair(|engine, speak| {
-        for client_first in [true, false] {
-            let between = Between::new(engine, speak);
-            let [client, backend] = between.pair();
-            let (mut first, mut second) = match client_first {
-                true => (client, backend),
-                false => (backend, client),
-            };
-            first.write_all(b"the last").expect("sent");
-            first.finish();
-            let mut all = Vec::new();
-            // rustls fails where there is no close_notify.
-            second.read_to_end(&mut all).expect("the end");
-            assert_eq!(all, b"the last");
-            between
-                .side
-                .stays("the pair stands", |t| t.closed_in_all() == 0);
-            let bytes = peer::noise(2, 1 << 20);
-            thread::scope(|scope| {
-                scope.spawn(|| {
-                    second.write_all(&bytes).expect("sent");
-                    second.finish();
-                });
-                let mut got = Vec::new();
-                first.read_to_end(&mut got).expect("it goes on to its end");
-                assert!(got == bytes, "other bytes than were sent");
+    on_each_end(|side, mut first, mut second| {
+        first.write_all(b"the last").expect("sent");
+        first.finish();
+        let mut all = Vec::new();
+        // rustls fails where there is no close_notify.
+        second.read_to_end(&mut all).expect("the end");
+        assert_eq!(all, b"the last");
+        side.stays("the pair stands", |t| t.closed_in_all() == 0);
+        let bytes = peer::noise(2, 1 << 20);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                second.write_all(&bytes).expect("sent");
+                second.finish();
             });
-            let tally = between.side.wait("both end", |t| t.closed_in_all() == 2);
-            assert_eq!(tally.closed(Closed::ByPeer), 1, "{tally:?}");
-            assert_eq!(tally.closed(Closed::ByUs), 1, "{tally:?}");
-            assert_eq!(tally.tls.truncated, 0, "{tally:?}");
-            between.side.close();
-        }
+            let mut got = Vec::new();
+            first.read_to_end(&mut got).expect("it goes on to its end");
+            assert!(got == bytes, "other bytes than were sent");
+        });
+        let tally = side.wait("both end", |t| t.closed_in_all() == 2);
+        assert_eq!(tally.closed(Closed::ByPeer), 1, "{tally:?}");
+        assert_eq!(tally.closed(Closed::ByUs), 1, "{tally:?}");
+        assert_eq!(tally.tls.truncated, 0, "{tally:?}");
     });
 }
 
 #[test]
 fn an_end_without_a_close_notify_arrives_as_one() {
-    on_each_pair(|engine, speak| {
-        for client_first in [true, false] {
-            let between = Between::new(engine, speak);
-            let [client, backend] = between.pair();
-            let (first, mut second) = match client_first {
-                true => (client, backend),
-                false => (backend, client),
-            };
-            if !first.speaks() {
-                continue;
-            }
-            first.socket().shutdown(Shutdown::Write).expect("a FIN");
-            let end = second.read_to_end(&mut Vec::new());
-            let kind = end.map_err(|e| e.kind());
-            match second.speaks() {
-                true => assert_eq!(kind, Err(ErrorKind::UnexpectedEof)),
-                false => assert_eq!(kind, Ok(0)),
-            }
-            drop((first, second));
-            let tally = between.side.wait("both end", |t| t.closed_in_all() == 2);
-            assert!(tally.tls.truncated >= 1, "{tally:?}");
-            between.side.close();
+    on_each_end(|side, first, mut second| {
+        if !first.speaks() {
+            return;
         }
+        first.socket().shutdown(Shutdown::Write).expect("a FIN");
+        let end = second.read_to_end(&mut Vec::new());
+        let kind = end.map_err(|e| e.kind());
+        match second.speaks() {
+            true => assert_eq!(kind, Err(ErrorKind::UnexpectedEof)),
+            false => assert_eq!(kind, Ok(0)),
+        }
+        drop((first, second));
+        let tally = side.wait("both end", |t| t.closed_in_all() == 2);
+        assert!(tally.tls.truncated >= 1, "{tally:?}");
     });
 }
 
 #[test]
 fn a_reset_of_either_arrives_on_the_other() {
-    on_each_pair(|engine, speak| {
-        for client_first in [true, false] {
-            let between = Between::new(engine, speak);
-            let [client, backend] = between.pair();
-            let (first, mut second) = match client_first {
-                true => (client, backend),
-                false => (backend, client),
-            };
-            first.reset();
-            let end = second.read_to_end(&mut Vec::new());
-            assert_eq!(end.map_err(|e| e.kind()), Err(ErrorKind::ConnectionReset));
-            let tally = between.side.wait("both end", |t| t.closed_in_all() == 2);
-            assert_eq!(tally.closed(Closed::ResetByPeer), 1, "{tally:?}");
-            between.side.close();
-        }
+    on_each_end(|side, first, mut second| {
+        first.reset();
+        let end = second.read_to_end(&mut Vec::new());
+        assert_eq!(end.map_err(|e| e.kind()), Err(ErrorKind::ConnectionReset));
+        let tally = side.wait("both end", |t| t.closed_in_all() == 2);
+        assert_eq!(tally.closed(Closed::ResetByPeer), 1, "{tally:?}");
     });
 }
 
