@@ -4,7 +4,7 @@ use super::cause::Diagnosis;
 use super::evidence::Evidence;
 use crate::capacity::LimitKind;
 use crate::human::{count as number, things};
-use crate::stats::{Closed, FailCause};
+use crate::stats::{Closed, FailCause, Tally};
 use std::time::Duration;
 
 /// Closed connections per open one from which on a server is assumed to close connections beyond its limit.
@@ -27,6 +27,12 @@ const NOT_BY_A_SERVER: [FailCause; 4] = [
     FailCause::NoAddress,
 ];
 
+/// Whether attempts failed for a reason of which no server is the cause.
+fn failed_without_a_server(counted: &Tally) -> bool {
+    let mut reasons = NOT_BY_A_SERVER.into_iter();
+    reasons.any(|why| counted.failed(why) > 0)
+}
+
 /// A server that holds a number of connections and closes further ones.
 pub fn closes_what_comes_beyond(e: &Evidence) -> Option<Diagnosis> {
     let closed = e.clients.closed(Closed::ByPeer) + e.clients.closed(Closed::ResetByPeer);
@@ -38,7 +44,7 @@ pub fn closes_what_comes_beyond(e: &Evidence) -> Option<Diagnosis> {
         return None;
     }
     // Such a server goes on to listen.
-    if NOT_BY_A_SERVER.iter().any(|why| e.clients.failed(*why) > 0) {
+    if failed_without_a_server(&e.clients) {
         return None;
     }
     if e.closed_aged.is_none_or(|p90| p90 > AT_ONCE) {
@@ -74,7 +80,7 @@ pub fn makes_room(e: &Evidence) -> Option<Diagnosis> {
     if accepted < ENOUGH_REPLACED || accepted.abs_diff(closed) > accepted / ROOM_PART {
         return None;
     }
-    if NOT_BY_A_SERVER.iter().any(|why| counted.failed(*why) > 0) {
+    if failed_without_a_server(&counted) {
         return None;
     }
     Some(Diagnosis {
@@ -182,8 +188,7 @@ fn may_be_files(e: &Evidence) -> bool {
     };
     // Processes that it hands connections to are not seen.
     let seen = processes().next().is_some() && processes().all(|p| p.workers == 0);
-    let failed = |why: &FailCause| e.clients.failed(*why) > 0;
-    !seen && !NOT_BY_A_SERVER.iter().any(failed)
+    !seen && !failed_without_a_server(&e.clients)
 }
 
 /// What would look the same: on the way to another machine, if there was no traffic.
