@@ -122,6 +122,10 @@ pub struct CgroupMemory {
     pub available: u64,
 }
 
+/// The kernel's object for a Unix socket (`UNIX-STREAM`) on Linux 6.18, in bytes. Its slab cache is often merged with others of that
+/// size, and has no line of its own in `/proc/slabinfo` then.
+pub const UNIX_SOCKET: u32 = 1152;
+
 /// Bytes that the slab allocator takes for each object: the pages of a slab divided by its objects, which is a little
 /// more than the size of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

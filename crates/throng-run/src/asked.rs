@@ -78,6 +78,7 @@ pub(crate) fn of_load(
         time_stamps: behaviours.finds_markers(),
         protocol: scenario.protocol.kind(),
         subprotocols: scenario.protocol.subprotocols().to_vec(),
+        unix: !scenario.unix_sockets().is_empty(),
         tunnels: scenario.connect.tunnel.is_some(),
         takes_headers: false,
         sends_headers: scenario.connect.proxy_protocol.is_some(),

@@ -4,7 +4,7 @@
 use super::case::Case;
 use super::limit::{Lift, Limit, LimitKind};
 use super::question::Role;
-use crate::host::{Host, SocketObjects};
+use crate::host::{Host, SocketObjects, UNIX_SOCKET};
 use crate::human::{bytes, count, things, verb};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,8 @@ pub const TLS_BYTES_PER_END: u64 = 272;
 /// ticket (1,514 bytes on the heap, and the heap's overhead). Measured from the 20,000th to the 60,000th connection to
 /// a server that sends neither: 1,650 to 1,685 bytes.
 pub const UNTIL_TICKET_BYTES_PER_END: u64 = 1680;
+/// The kernel's object for a TCP socket on Linux 6.18.
+const TCP_SOCKET: u64 = 2368;
 /// What a worker takes for all its connections: stack and tables, without the engine's receive buffers.
 const WORKER: u64 = 128 << 10;
 /// What TLS adds to a worker: prepared keys, tickets, and handshakes under way.
@@ -71,6 +73,10 @@ impl Bytes {
             Some(o) => (0..case.ends_here)
                 .map(|end| end_bytes(&o, case, end < connects))
                 .sum(),
+            None if case.question.unix => {
+                let smaller = TCP_SOCKET - u64::from(UNIX_SOCKET);
+                case.ends_here * (case.engine.kernel_bytes_per_end() - smaller)
+            }
             None => case.ends_here * case.engine.kernel_bytes_per_end(),
         };
         let conntrack = case
@@ -131,14 +137,15 @@ impl Bytes {
     }
 }
 
-/// Kernel bytes of one end. A Unix socket is smaller (1 KiB) than a TCP socket, which is what is assumed of both.
+/// Kernel bytes of one end.
 fn end_bytes(o: &SocketObjects, case: &Case, connects: bool) -> u64 {
     let socket = match (case.v6, o.tcp6) {
+        _ if case.question.unix => UNIX_SOCKET,
         (true, Some(tcp6)) => tcp6,
         _ => o.tcp,
     };
     // An accepted socket shares the listener's bind bucket, and many targets share those of their ports.
-    let bind = match connects && !case.spreads() {
+    let bind = match connects && !case.spreads() && !case.question.unix {
         true => o.bind.unwrap_or(0),
         false => 0,
     };
@@ -150,7 +157,7 @@ fn end_bytes(o: &SocketObjects, case: &Case, connects: bool) -> u64 {
 /// file (192 each), and what the engine arms on it. A client's end also has its socket (2368) and a bind bucket (256).
 /// A server's socket is created while the handshake's last packet is handled, and is charged to no cgroup.
 fn charged(case: &Case) -> u64 {
-    const SOCKET: u64 = 2368 + 8;
+    const SOCKET: u64 = TCP_SOCKET + 8;
     const BIND: u64 = 256 + 2 * 8;
     let end = 832 + 2 * 192 + 3 * 8 + case.engine.charged_bytes_per_end();
     let bind = if case.spreads() { 0 } else { BIND };

@@ -177,6 +177,9 @@ pub struct Asked {
     /// Subprotocols of WebSocket that were asked for, or that a server has.
     #[serde(default)]
     pub subprotocols: Vec<Subprotocol>,
+    /// Connections that are opened are those of Unix sockets.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unix: bool,
     /// Connections that are opened go through tunnels of a proxy.
     #[serde(default)]
     pub tunnels: bool,

@@ -352,6 +352,7 @@ fn asked(parts: &[&Part]) -> Asked {
             true => first.subprotocols.clone(),
             false => Vec::new(),
         },
+        unix: any(|a| a.unix),
         tunnels: any(|a| a.tunnels),
         takes_headers: whole().any(|a| a.takes_headers),
         sends_headers: any(|a| a.sends_headers),

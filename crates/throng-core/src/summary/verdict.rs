@@ -298,7 +298,10 @@ fn load(
     );
     findings.extend(t.endings().filter_map(rate_changed));
     findings.extend(t.endings().filter_map(opening_paused));
-    findings.extend(t.endings().filter_map(receive_drops));
+    // What the kernel counts of TCP is about others then.
+    if !t.asked.unix {
+        findings.extend(t.endings().filter_map(receive_drops));
+    }
     findings.extend(fast_open_unused(t));
     let paused = bottleneck::paused(t);
     findings.extend(paused.map(|seconds| Finding::ClientPaused { seconds }));

@@ -113,7 +113,9 @@ impl<B: Behaviour> Table<B> {
         self.room.found();
         self.cancel_timer(index);
         self.connect_times.record(took);
-        self.counters.syns_again.add((took >= SYN_WAS_LOST).into());
+        // A Unix socket has none: it waited for room.
+        let again = took >= SYN_WAS_LOST && !self.unix;
+        self.counters.syns_again.add(again.into());
         self.counters.established.add(1);
         if let Some(o) = &mut self.opener {
             o.succeeded(now, took);

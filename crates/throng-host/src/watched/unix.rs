@@ -7,15 +7,11 @@ use std::io;
 
 use netlink_packet_sock_diag::unix::nlas::{Nla, UnixDiagName};
 use netlink_packet_sock_diag::unix::{ShowFlags, StateFlags, UnixResponse};
-use throng_core::host::SocketObjects;
+use throng_core::host::{SocketObjects, UNIX_SOCKET};
 
 use super::processes::Held;
 use super::seen::Seen;
 use crate::sock_diag::SockDiag;
-
-/// `UNIX-STREAM` on Linux 6.18, in bytes. Its cache is often merged with others of the same size, and then has no line of its own in
-/// `/proc/slabinfo`.
-const OBJECT: u64 = 1152;
 
 /// Adds to `seen` the Unix sockets on which processes that have `held` listen, and the connections that they accepted there. Returns
 /// whether there are such listeners.
@@ -91,7 +87,7 @@ fn object_bytes(objects: Option<&SocketObjects>) -> u64 {
         Some(o) => [o.inode, o.dentry, o.file].map(u64::from),
         None => [832, 192, 192],
     };
-    OBJECT + besides.iter().sum::<u64>()
+    u64::from(UNIX_SOCKET) + besides.iter().sum::<u64>()
 }
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ pub(crate) fn add(w: &WatchedSummary, all: &mut Section) {
         all.odd("queue full", count(w.queue_full), remark);
     }
     if w.overflows > 0 {
-        let remark = "of accept queues in its network namespace";
+        let remark = "of TCP's accept queues in its network namespace";
         all.odd("overflows", count(w.overflows), remark);
     }
     // Some are no loss, such as a packet that came twice, or the reset of a handshake that its client gave up. So they say something

@@ -18,7 +18,7 @@ pub(super) fn failed_attempts(t: &Totals, causes: &[Diagnosis], findings: &mut V
             t.endings().map(|e| of(&e.kernel)).sum::<u64>()
         };
         let again = of_kernel(|k| k.retransmits);
-        let again = (cause == FailCause::TimedOut && again > 0).then_some(again);
+        let again = (cause == FailCause::TimedOut && again > 0 && !t.asked.unix).then_some(again);
         findings.push(Finding::AttemptsFailed {
             cause,
             attempts,
@@ -50,6 +50,9 @@ pub(super) fn dead_addresses(t: &Totals) -> Vec<Finding> {
 /// established was not always so, or not for all targets. Where connections go through tunnels, it is the proxy that takes
 /// them or does not.
 pub(super) fn remedy(cause: FailCause, asked: &Asked, peak: u64) -> String {
+    if let Some(of_unix) = remedy_of_unix(cause, asked, peak).filter(|_| asked.unix) {
+        return of_unix;
+    }
     let others = human::things(peak, "connection");
     let (to, more) = match asked.tunnels {
         true => ("proxy", "source addresses"),
@@ -84,7 +87,7 @@ pub(super) fn remedy(cause: FailCause, asked: &Asked, peak: u64) -> String {
         FailCause::Refused if asked.tunnels => "Nothing listens at the proxy that is to open tunnels, or no longer: check its address, its port and whether it runs.".into(),
         FailCause::Refused => "Nothing listens on the target, or no longer: check the address, the port and the server.".into(),
         FailCause::TimedOut => format!(
-            "No answer within {}: a full accept queue on the {to} (ss -ltn there, or ss -lx for a Unix socket; raise its backlog and net.core.somaxconn), a firewall that drops, or a slow path (--connect-timeout, --connect-rate).",
+            "No answer within {}: a full accept queue on the {to} (ss -ltn there; raise its backlog and net.core.somaxconn), a firewall that drops, or a slow path (--connect-timeout, --connect-rate).",
             human::seconds(asked.connect_timeout_s)
         ),
         FailCause::Reset => format!("The {to}, or something in front of it, resets new connections: look for a connection limit there."),
@@ -97,9 +100,57 @@ pub(super) fn remedy(cause: FailCause, asked: &Asked, peak: u64) -> String {
     }
 }
 
+/// The same for Unix sockets, which have no addresses and ports, and nothing on the way; `None` if there is no difference.
+fn remedy_of_unix(cause: FailCause, asked: &Asked, peak: u64) -> Option<String> {
+    Some(match cause {
+        FailCause::Refused if peak > 0 => format!(
+            "For a time nothing listened on the socket: {} were established otherwise. Check whether its server ended or closed its listener.",
+            human::things(peak, "connection")
+        ),
+        FailCause::Refused => {
+            "Nothing listens on the socket, or no longer: check its path and the server, whose file stays if it is killed.".into()
+        }
+        FailCause::TimedOut => format!(
+            "The server's accept queue had no room within {} (ss -lx): let it accept faster, or raise its backlog and net.core.somaxconn (--connect-timeout, --connect-rate).",
+            human::seconds(asked.connect_timeout_s)
+        ),
+        FailCause::Reset => "The server closes new connections: look for a connection limit there.".into(),
+        FailCause::NoMemory => "The kernel had no memory for a socket: the container's memory limit, ulimit -l.".into(),
+        FailCause::Forbidden => {
+            "This user may not connect: that takes write permission for the socket's file, and search permission for its directories.".into()
+        }
+        FailCause::Unreachable | FailCause::NoAddress | FailCause::FileLimit | FailCause::Other => {
+            return None;
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_unix_socket_has_no_address_no_port_and_no_firewall() {
+        let asked = Asked {
+            unix: true,
+            ..Asked::default()
+        };
+        for cause in FailCause::ALL {
+            for peak in [0, 5] {
+                // The kernel has neither for a Unix socket.
+                if matches!(cause, FailCause::Unreachable | FailCause::NoAddress) {
+                    continue;
+                }
+                let said = remedy(cause, &asked, peak);
+                for word in ["port", "address", "firewall", "route", "tcp", "-ltn"] {
+                    let found = said.split([' ', ',', '.', ':', '(']).any(|w| w == word);
+                    assert!(!found, "{word}: {said}");
+                }
+            }
+        }
+        let timed_out = remedy(FailCause::TimedOut, &asked, 0);
+        assert!(timed_out.contains("ss -lx"), "{timed_out}");
+    }
 
     #[test]
     fn with_tunnels_it_is_the_proxy_that_took_no_connection() {
