@@ -9,7 +9,7 @@ tracked connections, which is one for all namespaces. Prints a table: the server
 it, how long the search took. Exits with 1 if a number is off by more than 1 % (or 1), a reason that can be known is not named, a
 search takes more than a minute, or a limit is invented where there is none.
 
-Needs root, iproute2, nftables, python3 and prlimit; runs that need node or nginx are left out where these are missing.
+Needs root, iproute2, nftables, python3 and prlimit; runs that need node, nginx or haproxy are left out where these are missing.
 """
 
 import argparse
@@ -27,6 +27,9 @@ diagnosis = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(diagnosis)
 FAR = diagnosis.FAR
 NODE = "require('net').createServer(c=>{c.on('error',()=>{});c.resume()}).listen(9000,'0.0.0.0')"
+NODE_MOST = (
+    "const s=require('net').createServer(c=>{c.on('error',()=>{});c.resume()});s.maxConnections=1024;s.listen(9000,'0.0.0.0')"
+)
 # A server whose answers to handshakes take longer with every connection beyond 1,000.
 SLOWER = """
 import selectors, socket, time
@@ -48,7 +51,7 @@ UNDO, PREFIX = [], []
 
 def case(name, ending, limit=None, args="", needs=None):
     """A server: how the search ends, and the limit that is named where it can be known. The function starts it, and returns the
-    target and the true number."""
+    target and the true number; and how many of those answer, where others are established and not served."""
 
     def add(prepare):
         CASES.append((name, ending, limit, args, needs, prepare))
@@ -101,20 +104,66 @@ def closes(place):
     return FAR, 400
 
 
-@case("nginx there, 512 worker_connections", "found", args="-1 GET", needs="nginx")
-def nginx(place):
-    where = place.far.files.name
+def with_nginx(space):
+    where = space.files.name
     config = pathlib.Path(where, "nginx.conf")
     config.write_text(
-        f"daemon off; worker_processes 1; pid {where}/pid; error_log /dev/null;"
+        f"daemon off; master_process off; user root root; pid {where}/pid; error_log /dev/null;"
         " events { worker_connections 512; }"
         f" http {{ access_log off; client_body_temp_path {where}/b; proxy_temp_path {where}/p;"
         f" fastcgi_temp_path {where}/f; uwsgi_temp_path {where}/u; scgi_temp_path {where}/s;"
-        " client_header_timeout 10m; server { listen 9000; } }"
+        " client_header_timeout 10m; server { listen 9000 backlog=4096; } }"
     )
-    place.far.start("nginx", "-c", str(config), "-e", "/dev/null")
-    # One is its listener, one the channel to its master.
-    return FAR, 510
+    space.start("nginx", "-c", str(config), "-e", "/dev/null")
+    # It closes idle connections when it accepts one and no more than 32 of its 512 are left. One of the others is its listener.
+    return 479
+
+
+@case("nginx here, 512 worker_connections, idle", "found", "target_connections", needs="nginx")
+def nginx_idle(place):
+    return "127.0.0.1", with_nginx(place.near)
+
+
+@case("nginx there, 512 worker_connections, idle", "found", "target_connections", needs="nginx")
+def nginx_idle_there(place):
+    return FAR, with_nginx(place.far)
+
+
+@case("nginx there, 512 worker_connections, requests begun", "found", args="-1 GET", needs="nginx")
+def nginx_begun(place):
+    with_nginx(place.far)
+    # These are not idle.
+    return FAR, 511
+
+
+def with_haproxy(space):
+    where = pathlib.Path(space.files.name, "haproxy.cfg")
+    where.write_text(
+        "defaults\n mode tcp\n timeout client 10m\n timeout server 10m\n timeout connect 5s\n"
+        "frontend f\n bind :9000\n maxconn 300\n default_backend b\n"
+        "backend b\n server s 127.0.0.1:9001\n"
+    )
+    space.serve("holds", files=5000, port=9001)
+    space.start("haproxy", "-f", str(where))
+    return 300
+
+
+@case("HAProxy here, maxconn 300", "found", "accept_queue", needs="haproxy")
+def haproxy(place):
+    return "127.0.0.1", with_haproxy(place.near)
+
+
+@case("HAProxy there, maxconn 300, by answers", "found", args="-c max -m ping --closed-loop", needs="haproxy")
+def haproxy_there(place):
+    # As many again wait in its accept queue, and one.
+    most = with_haproxy(place.far)
+    return FAR, 2 * most + 1, most
+
+
+@case("Node here, server.maxConnections 1,024", "found", "target_connections", needs="node")
+def node_most(place):
+    place.near.start("node", "-e", NODE_MOST)
+    return "127.0.0.1", 1024
 
 
 @case("a firewall there lets 700 through, drops others", "found")
@@ -163,6 +212,13 @@ def knee(place):
     return FAR, 200
 
 
+@case("answers take 1 ms for each connection", "found", args="-c @p90<80ms --closed-loop -m ping")
+def slower_answers(place):
+    place.far.serve("slower", 1, files=5000)
+    # Its timer rounds up.
+    return FAR, 79
+
+
 @case("NAT here with 100 ports", "found", "nat_ports")
 def nat(place):
     place.near.shell(
@@ -208,7 +264,7 @@ def run(found):
     name, ending, limit, args, _, prepare = found
     place = diagnosis.Place()
     try:
-        target, truth = prepare(place)
+        target, truth, *answering = prepare(place)
         words = [] if "-c " in args else ["-c", "max"]
         command = [*PREFIX, ARGS.throng, "load", "--output", "json", "--hold", "3s", *words, *args.split(), f"{target}:9000"]
         ran = subprocess.run(place.near.inside(command), capture_output=True, text=True, timeout=180)
@@ -231,7 +287,10 @@ def run(found):
         wrong.append(f"reason {named}")
     if m["seconds"] > 60:
         wrong.append("slow")
-    if (ran.returncode == 0) != (ending != "client"):
+    if answering and [m["answered"]] != answering:
+        wrong.append(f"answered {m['answered']}")
+    # Messages without an answer are none that were answered.
+    if (ran.returncode == 0) != (ending != "client" and not answering):
         wrong.append(f"exit {ran.returncode}")
     verdict = "right" if not wrong else "WRONG: " + ", ".join(wrong)
     says = m["words"] + (f" (knee at {m['knee']})" if m["knee"] else "")

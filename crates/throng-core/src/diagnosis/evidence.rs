@@ -22,6 +22,9 @@ pub struct Evidence {
     /// The client's counts since the number of connections last grew, where more were opened all the time to find out how many
     /// can be held; `None` elsewhere.
     pub without_growth: Option<Tally>,
+    /// The most connections of which the peer closed none, where it closed some of any greater number that was tried; `None` if that
+    /// was not tried.
+    pub closes_beyond: Option<u64>,
     /// The targets; empty if the run opens no connections, or only to itself.
     pub targets: Vec<Target>,
     /// The Unix sockets that connections go to instead of targets.

@@ -13,6 +13,7 @@ mod cause;
 mod elsewhere;
 mod evidence;
 mod named;
+mod own;
 mod plateau;
 mod server;
 #[cfg(test)]
@@ -39,7 +40,10 @@ pub fn diagnose(e: &Evidence) -> Vec<Diagnosis> {
     all.extend(server::files(e));
     let known = all.iter().any(|d| d.certain);
     if !known && e.clients.attempted > 0 && !e.targets.is_empty() {
-        let closes = plateau::closes_what_comes_beyond(e).or_else(|| plateau::makes_room(e));
+        let closes = match e.closes_beyond {
+            Some(_) => plateau::makes_room(e),
+            None => plateau::closes_what_comes_beyond(e).or_else(|| plateau::makes_room(e)),
+        };
         all.extend(closes.or_else(|| plateau::looks_like(e)));
     }
     // A queue is full because its server stopped accepting, so it comes after what stopped the server.

@@ -2,6 +2,7 @@
 
 use super::cause::Diagnosis;
 use super::evidence::Evidence;
+use super::own;
 use crate::capacity::LimitKind;
 use crate::human::{count as number, things};
 use crate::stats::{Closed, FailCause, Tally};
@@ -50,13 +51,14 @@ pub fn closes_what_comes_beyond(e: &Evidence) -> Option<Diagnosis> {
     if e.closed_aged.is_none_or(|p90| p90 > AT_ONCE) {
         return None;
     }
+    let (target, setting) = own::named(e);
     Some(Diagnosis {
         limit: LimitKind::TargetConnections,
         // How many it would hold of connections that are in use is another question.
         allows: None,
         certain: false,
         what: format!(
-            "the target holds about {} and closes further ones at once: looks like a limit of its own (nginx worker_connections, HAProxy maxconn, max_connections)",
+            "{target} holds about {} and closes further ones at once: looks like a limit of its own{setting}",
             things(e.clients.open(), "connection")
         ),
         remedy: "Raise it in the server's configuration, and its limit on open files with it."
@@ -77,24 +79,45 @@ pub fn makes_room(e: &Evidence) -> Option<Diagnosis> {
     let counted = e.without_growth?;
     let closed = counted.closed(Closed::ByPeer) + counted.closed(Closed::ResetByPeer);
     let accepted = counted.established;
-    if accepted < ENOUGH_REPLACED || accepted.abs_diff(closed) > accepted / ROOM_PART {
+    let replaced = accepted >= ENOUGH_REPLACED && accepted.abs_diff(closed) <= accepted / ROOM_PART;
+    if !replaced && e.closes_beyond.is_none() {
         return None;
     }
     if failed_without_a_server(&counted) {
         return None;
     }
+    let (target, setting) = own::named(e);
+    let of_nginx = match setting.contains("worker_connections") {
+        true => {
+            "; nginx closes idle connections when 15/16 of its worker_connections are in use, and logs that they \"are not enough\""
+        }
+        false => "",
+    };
+    // The number alone decides what it closes, and its end of the connections is here.
+    let certain = e.closes_beyond.is_some() && own::server(e).is_some();
+    let counted = format!(
+        "{} accepted meanwhile, {} closed",
+        number(accepted),
+        number(closed)
+    );
     Some(Diagnosis {
         limit: LimitKind::TargetConnections,
-        allows: None,
-        certain: false,
-        what: format!(
-            "the target holds about {} and closes older ones for new ones ({} accepted meanwhile, {} closed): looks like a limit of its own at which it makes room (nginx worker_connections: idle connections are closed when 15/16 are in use)",
-            things(e.clients.open(), "connection"),
-            number(accepted),
-            number(closed)
+        allows: e.closes_beyond,
+        certain,
+        what: match e.closes_beyond {
+            Some(n) => format!(
+                "{target} holds {} and closes none of them, but some once there are more ({counted}): {} a limit of its own{setting}",
+                things(n, "connection"),
+                if certain { "that is" } else { "looks like" },
+            ),
+            None => format!(
+                "{target} holds about {} and closes older ones for new ones ({counted}): looks like a limit of its own{setting}",
+                things(e.clients.open(), "connection"),
+            ),
+        },
+        remedy: format!(
+            "Raise it in the server's configuration, and its limit on open files with it{of_nginx}."
         ),
-        remedy: "Raise it in the server's configuration, and its limit on open files with it; nginx logs \"worker_connections are not enough\"."
-            .into(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::cause::Diagnosis;
 use super::evidence::{Evidence, Listening, Queue, Target};
+use super::own;
 use super::plateau::AT_ONCE;
 use crate::capacity::LimitKind;
 use crate::host::Process;
@@ -116,17 +117,24 @@ fn is_full(process: &Process, e: &Evidence) -> bool {
 /// The run itself fills accept queues that it can see only to 1/`QUEUE_PART`.
 const QUEUE_PART: u64 = 2;
 
-/// The fullest queue of a target whose queue is full, and how many targets are in that state.
-fn full_queue(e: &Evidence) -> Option<(&Target, &Listening, usize)> {
-    let mut full: Vec<(&Target, &Listening)> =
-        e.targets.iter().filter_map(|t| fullest(t, e)).collect();
+/// The fullest queue of a target whose queue is full, and how many targets are in that state. `alone` says that nothing else is known
+/// to explain where the run stopped.
+fn full_queue(e: &Evidence, alone: bool) -> Option<(&Target, &Listening, usize)> {
+    let targets = e.targets.iter();
+    let mut full: Vec<(&Target, &Listening)> = targets
+        .filter_map(|target| fullest(target, e, alone))
+        .collect();
     let others = full.len();
     full.sort_by_key(|(_, l)| std::cmp::Reverse(l.queue.waiting));
     full.first().map(|(t, l)| (*t, *l, others - 1))
 }
 
 /// The fullest queue of `target`, if it keeps connections from being established.
-fn fullest<'a>(target: &'a Target, e: &Evidence) -> Option<(&'a Target, &'a Listening)> {
+fn fullest<'a>(
+    target: &'a Target,
+    e: &Evidence,
+    alone: bool,
+) -> Option<(&'a Target, &'a Listening)> {
     let l = target.listeners.iter().max_by_key(|l| l.queue.waiting)?;
     let limit: u64 = target
         .listeners
@@ -135,7 +143,9 @@ fn fullest<'a>(target: &'a Target, e: &Evidence) -> Option<(&'a Target, &'a List
         .sum();
     let full = l.queue.waiting >= l.queue.limit.max(1);
     let held_back = e.holds_back && target.waiting() >= (limit / QUEUE_PART).max(1);
-    (full || held_back).then_some((target, l))
+    // Few are opened beyond a limit that is looked for, and these would have been accepted meanwhile.
+    let left = alone && e.without_growth.is_some() && l.queue.waiting > 0;
+    (full || held_back || left).then_some((target, l))
 }
 
 /// Accept queues of the targets that are full, or overflowed. `alone` says that nothing else is known to explain where
@@ -150,7 +160,7 @@ pub fn accept_queues(e: &Evidence, alone: bool) -> Option<Diagnosis> {
             remedy: "More room: the server's backlog and net.core.somaxconn; or connect more slowly (--connect-rate).".into(),
         })
     };
-    if let Some((target, l, others)) = full_queue(e) {
+    if let Some((target, l, others)) = full_queue(e, alone) {
         let group = target.listeners.len();
         let which = match group {
             1 => format!("the accept queue of {}", l.queue.target),
@@ -165,19 +175,19 @@ pub fn accept_queues(e: &Evidence, alone: bool) -> Option<Diagnosis> {
         };
         // If nothing else explains it, each connection is in the queue or was accepted, and the queue would have filled.
         let one = alone && group == 1 && e.targets.len() == 1;
-        let allows = one.then(|| e.accepted() + room(&l.queue));
+        let allows = one.then(|| match e.without_growth {
+            Some(_) => e.accepted(),
+            None => e.accepted() + room(&l.queue),
+        });
         return found(
             true,
             allows,
             format!(
-                "{} {} in {which}, which has room for {}: {}, or not fast enough{also}",
+                "{} {} in {which}, which has room for {}: {}{also}",
                 things(l.queue.waiting.into(), "connection"),
                 verb(l.queue.waiting.into(), "waits", "wait"),
                 number(room(&l.queue)),
-                match l.processes.as_slice() {
-                    [p] => format!("its server {} (pid {}) does not accept", p.name, p.pid),
-                    _ => "its server does not accept".into(),
-                },
+                not_accepted(l, e),
             ),
         );
     }
@@ -211,6 +221,27 @@ pub fn accept_queues(e: &Evidence, alone: bool) -> Option<Diagnosis> {
         ),
     };
     found(certain, None, what)
+}
+
+/// Why connections wait in the queue of `listener`.
+fn not_accepted(listener: &Listening, e: &Evidence) -> String {
+    let server = match listener.processes.as_slice() {
+        [p] => format!("its server {} (pid {})", p.name, p.pid),
+        _ => "its server".into(),
+    };
+    // More was opened all the time.
+    let none = e
+        .without_growth
+        .is_some_and(|counted| counted.closed_in_all() == 0);
+    match listener.processes.first().and_then(own::setting) {
+        Some(setting) if none && own::has_files_left(listener) => format!(
+            "{server} has files left and accepts no more, which looks like a limit of its own ({setting})"
+        ),
+        _ if none && own::has_files_left(listener) => format!(
+            "{server} has files left and accepts no more: it has a limit of its own, or is busy or stuck"
+        ),
+        _ => format!("{server} does not accept, or not fast enough"),
+    }
 }
 
 /// How many connections `queue` holds at most: the kernel admits one more than the backlog.

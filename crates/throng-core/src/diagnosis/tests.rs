@@ -472,3 +472,66 @@ fn a_server_that_closes_older_connections_for_new_ones_has_a_limit_of_its_own() 
         .map(|counted| [counted, refused.read()].into_iter().sum());
     assert_eq!(first(&e), None);
 }
+
+#[test]
+fn a_number_of_which_a_server_here_closes_none_and_some_of_any_greater_one_is_its_own_limit() {
+    let counters = Counters::default();
+    counters.established.add(40);
+    counters.closed(Closed::ByPeer, 40);
+    let swings = |mut e: Evidence| {
+        e.without_growth = Some(counters.read());
+        e.closes_beyond = Some(479);
+        diagnose(&e).remove(0)
+    };
+    let there = swings(stopped_at(451));
+    assert_eq!(
+        (there.limit, there.allows, there.certain),
+        (LimitKind::TargetConnections, Some(479), false)
+    );
+    assert!(there.what.contains("looks like"), "{there}");
+    let mut e = stopped_here_at(451, 0, 511);
+    e.targets[0].listeners[0].processes = vec![process(460, 1024)];
+    let here = swings(e);
+    assert!(here.certain, "{here}");
+    for says in [
+        "process nginx (pid 12) holds 479 connections",
+        "that is a limit of its own (worker_connections)",
+        "15/16",
+    ] {
+        assert!(here.to_string().contains(says), "{here}");
+    }
+}
+
+#[test]
+fn a_server_that_leaves_connections_in_its_queue_although_it_has_files_left_has_a_limit_of_its_own()
+{
+    let haproxy = |files_open| Process {
+        name: "haproxy".into(),
+        ..process(files_open, 1024)
+    };
+    let said = |process: Process, without_growth| {
+        let mut e = stopped_here_at(450, 150, 300);
+        e.targets[0].listeners[0].processes = vec![process];
+        e.without_growth = without_growth;
+        let found = diagnose(&e).remove(0);
+        assert_eq!((found.limit, found.certain), (LimitKind::AcceptQueue, true));
+        found.what
+    };
+    let tried = Some(Counters::default().read());
+    let what = said(haproxy(620), tried);
+    assert!(what.contains("limit of its own (maxconn)"), "{what}");
+    let unknown = Process {
+        name: "server".into(),
+        ..haproxy(620)
+    };
+    let what = said(unknown, tried);
+    assert!(what.contains("or is busy or stuck"), "{what}");
+    // A few that were tried beyond the limit are enough.
+    let mut e = stopped_here_at(375, 75, 4096);
+    assert_eq!(first(&e), None);
+    e.without_growth = tried;
+    assert_eq!(first(&e), Some((LimitKind::AcceptQueue, Some(300), true)));
+    // Where nothing more was opened, it may only be slow.
+    let what = said(haproxy(620), None);
+    assert!(what.contains("or not fast enough"), "{what}");
+}

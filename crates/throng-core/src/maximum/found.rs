@@ -149,6 +149,10 @@ pub struct Maximum {
     /// Connections that were closed again at the limit and whose places did not become free; `None` if they did, or none was.
     #[serde(default)]
     pub places_kept: Option<u64>,
+    /// On how many of those that were open at the end of the hold something was received; `None` if no messages were sent, or answers
+    /// are not looked for and none came.
+    #[serde(default)]
+    pub answered: Option<u64>,
     /// What was found of objectives that connections are to keep; `None` without any.
     pub keeping: Option<Keeping>,
     /// How long it took, in seconds, without the hold.
@@ -161,6 +165,19 @@ impl Maximum {
     /// Whether there is an answer: a limit that is not this client's, or as many as were allowed.
     pub fn is_found(&self) -> bool {
         matches!(self.ending, Ending::Found | Ending::Bound)
+    }
+
+    /// Takes note that of `open` connections so many have answered.
+    pub fn answered_by(&mut self, answered: u64, open: u64) {
+        self.answered = Some(answered);
+        if answered < open && self.is_found() && self.keeping.is_none() {
+            self.words += &format!(
+                "; of the {} that are open, {} {} a message",
+                count(open),
+                count(answered),
+                human::verb(answered, "has answered", "have answered"),
+            );
+        }
     }
 
     /// The same with its sentence. `remedy` says what lifts this client's limit.

@@ -1,6 +1,8 @@
 //! The search: what is seen goes in, how many connections to hold comes out.
 
 use super::ending::Ending;
+use super::narrowing::{Narrowing, Next};
+use super::seen::Seen;
 use super::standing::Standing;
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ const REST: Duration = Duration::from_secs(1);
 const SETTLES: Duration = Duration::from_secs(10);
 /// Growth of less than 1/`GROWTH_PART` while attempts fail is none: places become free at times.
 const GROWTH_PART: u64 = 1000;
+/// Time between two looks that is longer than this does not count: what happened in it was not seen.
+const UNSEEN: Duration = Duration::from_millis(500);
 /// How often it may get no further until two such numbers agree.
 const ROUNDS: usize = 4;
 
@@ -36,23 +40,6 @@ pub struct Terms {
     pub tuples: Option<u64>,
 }
 
-/// What is seen of a run at an instant. Counts are since it began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// When, since the run began.
-    pub at: Duration,
-    /// Connections that are open and can carry messages.
-    pub open: u64,
-    /// How many of them their server has not accepted, as far as that can be seen.
-    pub queued: u64,
-    /// Attempts that failed, and connections that ended without this side having closed them.
-    pub refused: u64,
-    /// Connections that this side has closed.
-    pub closed: u64,
-    /// This side opens no more: it has no memory left.
-    pub stopped: bool,
-}
-
 /// What came of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -62,6 +49,8 @@ pub enum Event {
     Stuck(u64),
     /// It got further than this number, at which it had stopped before: no limit.
     WentOn(u64),
+    /// The server closes connections to make room for others. It holds this number without closing any, and not more.
+    Narrowed(u64),
     /// It comes back after it has backed off.
     ComesBack(u64),
     /// The number is known, and held.
@@ -72,6 +61,8 @@ pub enum Event {
 enum Phase {
     /// Opens ever more.
     Growing,
+    /// Tries numbers at a server that closes connections to make room.
+    Narrowing(Narrowing),
     /// Holds a few less than the number at which it stopped, since then, and since when all has been quiet.
     BackingOff {
         to: u64,
@@ -92,11 +83,20 @@ pub struct Search {
     terms: Terms,
     phase: Phase,
     standing: Standing,
+    /// When it was last told what is seen.
+    looked: Duration,
     /// The number to hold at most.
     target: u64,
     /// The most that stood in this phase, and when that last grew, from what to, and what had been refused by then.
     best: u64,
     grown: Growth,
+    /// The most that were held in this phase, for a moment.
+    peak: u64,
+    /// Looks since the number last grew, and those at which more were held.
+    looks: u64,
+    above: u64,
+    /// The number that a server holds that makes room, while it is the last at which it got no further.
+    narrowed: Option<u64>,
     /// Where it got no further.
     walls: Vec<u64>,
     /// Where it got no further for a while.
@@ -114,6 +114,7 @@ struct Growth {
     at: Duration,
     to: u64,
     refused: u64,
+    ended: u64,
 }
 
 impl Search {
@@ -124,8 +125,13 @@ impl Search {
             terms,
             phase: Phase::Growing,
             standing: Standing::default(),
+            looked: Duration::ZERO,
             best: 0,
             grown: Growth::default(),
+            peak: 0,
+            looks: 0,
+            above: 0,
+            narrowed: None,
             walls: Vec::new(),
             pauses: Vec::new(),
             closed: 0,
@@ -175,10 +181,16 @@ impl Search {
 
     /// Takes note of what is seen.
     pub fn look(&mut self, seen: &Seen) -> Event {
+        let gap = seen.at.saturating_sub(self.looked);
+        self.looked = seen.at;
+        if gap > UNSEEN {
+            self.leave_out(gap);
+        }
         let held = seen.open.saturating_sub(seen.queued);
         let stood = self.standing.look(seen.at, held);
         match self.phase {
             Phase::Growing | Phase::Pressing { .. } => self.open(seen, held, stood),
+            Phase::Narrowing(narrowing) => self.narrow(seen, stood, narrowing),
             Phase::BackingOff { .. } => self.settle(seen, held),
             Phase::Arriving { number, since } => self.arrive(seen, stood, number, since),
             Phase::Over => Event::Over,
@@ -195,7 +207,22 @@ impl Search {
     pub fn pause(&mut self, at: Duration) {
         match &mut self.phase {
             Phase::Growing | Phase::Pressing { .. } => self.grown.at = at,
+            Phase::Narrowing(narrowing) => narrowing.pause(at),
             Phase::BackingOff { since, .. } | Phase::Arriving { since, .. } => *since = at,
+            Phase::Over => {}
+        }
+    }
+
+    /// Nothing was seen for this long.
+    fn leave_out(&mut self, gap: Duration) {
+        match &mut self.phase {
+            Phase::Growing | Phase::Pressing { .. } => self.grown.at += gap,
+            Phase::Narrowing(narrowing) => narrowing.leave_out(gap),
+            Phase::BackingOff { since, quiet, .. } => {
+                *since += gap;
+                *quiet = quiet.map(|quiet| quiet + gap);
+            }
+            Phase::Arriving { since, .. } => *since += gap,
             Phase::Over => {}
         }
     }
@@ -215,6 +242,9 @@ impl Search {
             return Event::Stuck(self.best);
         }
         self.best = self.best.max(stood);
+        self.peak = self.peak.max(held);
+        self.looks += 1;
+        self.above += u64::from(held > self.best);
         let failing = seen.refused > self.grown.refused;
         let step = if failing {
             self.grown.to / GROWTH_PART
@@ -226,7 +256,9 @@ impl Search {
                 at: seen.at,
                 to: self.best,
                 refused: seen.refused,
+                ended: seen.ended,
             };
+            (self.looks, self.above) = (0, 0);
         }
         if self.best >= u64::from(self.terms.bound) {
             self.ending = match self.terms.bound_is_asked {
@@ -240,6 +272,7 @@ impl Search {
             Phase::Pressing { wall } => {
                 if self.best > wall + tolerance(wall) {
                     self.walls.clear();
+                    self.narrowed = None;
                     self.pauses.push(wall);
                     self.phase = Phase::Growing;
                     return Event::WentOn(wall);
@@ -264,9 +297,24 @@ impl Search {
             self.over(0);
             return Event::Stuck(0);
         }
+        // It had more most of the time, and closed some of them again and again. What it accepts and closes at once is seen seldom.
+        let makes_room = seen.ended > self.grown.ended && self.above * 2 > self.looks;
+        if makes_room && self.walls.is_empty() {
+            let to = self.peak.min(self.ceiling(seen));
+            self.target = to;
+            self.standing.forget();
+            self.phase = Phase::Narrowing(Narrowing::begin(wall, to, seen));
+            return Event::Stuck(wall);
+        }
         let last = self.walls.last().copied();
+        let narrowed = self.narrowed.take().filter(|number| last == Some(*number));
         self.walls.push(wall);
         match last {
+            // What is missing now was closed to make room, when it came back to that number.
+            Some(last) if narrowed.is_some() && last.abs_diff(wall) <= tolerance(last) => {
+                self.ending = Ending::Found;
+                self.stay(last, at);
+            }
             // What it closed is missing, and nothing came in its place.
             Some(last) if closed > 0 && last.saturating_sub(wall) == closed => {
                 self.ending = Ending::Found;
@@ -282,18 +330,47 @@ impl Search {
                 let least = self.walls.iter().copied().min();
                 self.stay(least.unwrap_or(wall), at);
             }
-            _ => {
-                let to = wall - tolerance(wall);
-                self.target = to;
-                self.standing.forget();
-                self.phase = Phase::BackingOff {
-                    to,
-                    since: at,
-                    quiet: None,
-                };
-            }
+            _ => self.back_off(wall, at),
         }
         Event::Stuck(wall)
+    }
+
+    /// Tries numbers at a server that closes connections to make room.
+    fn narrow(&mut self, seen: &Seen, stood: u64, mut narrowing: Narrowing) -> Event {
+        if seen.stopped {
+            self.best = stood;
+            self.end_at_client(seen.at);
+            return Event::Stuck(stood);
+        }
+        let next = narrowing.look(seen, stood, self.ceiling(seen), self.terms.patience);
+        self.phase = Phase::Narrowing(narrowing);
+        match next {
+            Next::Waits => Event::Nothing,
+            Next::Tries(number) => {
+                self.target = number;
+                self.standing.forget();
+                Event::Nothing
+            }
+            Next::Known(number) => {
+                let wall = number.unwrap_or(self.best);
+                (self.best, self.narrowed, self.closed) = (wall, number, seen.closed);
+                self.walls.push(wall);
+                self.back_off(wall, seen.at);
+                number.map_or(Event::Nothing, Event::Narrowed)
+            }
+        }
+    }
+
+    /// Holds a few less than `wall`, at which it stopped.
+    fn back_off(&mut self, wall: u64, at: Duration) {
+        let to = wall - tolerance(wall);
+        self.target = to;
+        self.standing.forget();
+        self.phase = Phase::BackingOff {
+            to,
+            since: at,
+            quiet: None,
+        };
     }
 
     /// Waits until those are closed that are too many, and the server has dealt with that.
@@ -328,10 +405,12 @@ impl Search {
         let wall = self.walls.last().copied().unwrap_or(to);
         self.phase = Phase::Pressing { wall };
         self.best = held.min(to);
+        (self.peak, self.looks, self.above) = (held, 0, 0);
         self.grown = Growth {
             at: seen.at,
             to: self.best,
             refused: seen.refused,
+            ended: seen.ended,
         };
         Event::ComesBack(wall)
     }

@@ -31,6 +31,10 @@ macro_rules! all_counts {
                 /// Connections that were `ready` and no longer are: they ended, or the peer announced that it would
                 /// close.
                 unready,
+                /// Connections that were `heard` and have ended.
+                unheard,
+                /// Connections of a load on which anything was received, where that is looked at.
+                heard,
                 /// Connections of a load that could carry messages: the handshakes of TLS and of the protocol were
                 /// completed.
                 ready,
@@ -190,6 +194,11 @@ impl Tally {
     /// Connections that can carry messages at the moment: see [`ready`](Tally::ready).
     pub fn ready_now(&self) -> u64 {
         self.ready.saturating_sub(self.unready)
+    }
+
+    /// Connections on which anything was received, and that have not ended: see [`heard`](Tally::heard).
+    pub fn heard_now(&self) -> u64 {
+        self.heard.saturating_sub(self.unheard)
     }
 
     /// Established connections without those whose peer announced that it would close, or whose protocol has failed: of

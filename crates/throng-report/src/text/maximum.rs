@@ -17,6 +17,13 @@ pub(super) fn maximum(summary: &Summary) -> Section {
         KnownBy::Established => "established; whether the server accepted them is not known here",
     };
     all.number("held", count(m.connections), known);
+    if let Some(answered) = m.answered {
+        all.number(
+            "answered",
+            count(answered),
+            "of those that were open at the end of the hold",
+        );
+    }
     if let Some(keeping) = &m.keeping {
         kept(keeping, &mut all);
     }

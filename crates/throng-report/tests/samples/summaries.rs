@@ -533,6 +533,7 @@ pub fn maximum() -> Summary {
         ],
         knee: Some(128),
         places_kept: None,
+        answered: Some(290),
         keeping: None,
         seconds: 12.4,
         words: words.into(),

@@ -114,6 +114,7 @@ impl<'a> Before<'a> {
             plateau,
             closed_aged,
             without_growth: None,
+            closes_beyond: None,
             targets: self.targets(&now),
             unix: self.unix.clone(),
             holds_back: !scenario.force,

@@ -230,6 +230,7 @@ impl<'a> Run<'a> {
             self.confirm(&before);
         }
         self.ending.hold_strain = self.watch.end_strain();
+        self.note_answered(&held.opened);
         // At once: looking at servers takes time, in which nothing more is to be begun.
         self.stop_traffic();
         if to_hold {

@@ -3,7 +3,7 @@
 //! bench/suites/maximum has more servers, and prints a table.
 
 use crate::common::net::Net;
-use crate::common::peers::source;
+use crate::common::peers::{source, start_server};
 use crate::common::process::{Process, Ran};
 use crate::common::{load, serve};
 use std::fs;
@@ -68,6 +68,94 @@ fn a_server_without_files_is_found_with_its_number_and_its_reason() {
     assert!(matches!(s.findings[0], Finding::Maximum { .. }), "{ran}");
     // The way there is told, too.
     assert!(!found.way.is_empty(), "{ran}");
+}
+
+#[test]
+fn nginx_that_closes_idle_connections_to_make_room_is_found_with_its_number_and_its_reason() {
+    let net = Net::own();
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = directory.path().display();
+    // Its user is the namespace's root, who need not be the machine's.
+    let config = format!(
+        "daemon off; master_process off; user root root; pid {at}/pid; error_log {at}/error.log;
+         events {{ worker_connections 512; }}
+         http {{
+             access_log off;
+             client_body_temp_path {at}/body; proxy_temp_path {at}/proxy;
+             fastcgi_temp_path {at}/fastcgi; uwsgi_temp_path {at}/uwsgi; scgi_temp_path {at}/scgi;
+             server {{ listen 127.0.0.1:8080 backlog=4096; return 200 'held'; }}
+         }}"
+    );
+    let file = directory.path().join("nginx.conf");
+    fs::write(&file, config).expect("it is written");
+    let args = [
+        "-p",
+        &format!("{at}"),
+        "-e",
+        "stderr",
+        "-c",
+        file.to_str().expect("a text"),
+    ];
+    let _nginx = start_server(&net, "nginx", &args, 8080);
+    let ran = load(&net, "-c max 127.0.0.1:8080 --hold 500ms");
+    let found = maximum(&ran);
+    // It closes connections when it accepts one and no more than a sixteenth of them is left; its listener is one of the others.
+    assert_right(&ran, &found, 512 * 15 / 16 - 1);
+    assert_eq!(found.ending, Ending::Found, "{ran}");
+    assert_eq!(
+        (found.whose, found.limit, found.sure),
+        (
+            Some(Whose::Server),
+            Some(LimitKind::TargetConnections),
+            true
+        ),
+        "{ran}"
+    );
+    assert!(ran.stdout.contains("(worker_connections)"), "{ran}");
+    // So it is: as many stay, and one more does not.
+    let stay = |n| {
+        let ran = load(&net, &format!("-c {n} 127.0.0.1:8080 --hold 500ms"));
+        ran.summary().connections.closed_by_peer == 0
+    };
+    assert!(stay(479) && !stay(480));
+}
+
+#[test]
+fn a_search_that_time_cuts_short_says_how_many_were_open() {
+    let net = Net::own();
+    let _server = serve(&net, "127.0.0.1:9000");
+    let ran = load(&net, "-c max -T 1500ms 127.0.0.1:9000");
+    let (s, found) = (ran.fell_short(), maximum(&ran));
+    assert_eq!(found.ending, Ending::Unfinished, "{ran}");
+    // Some may be opened while it ends, and some of the last ones wait to be accepted.
+    let open = s.connections.open_at_end;
+    assert!(
+        found.connections <= open && found.connections >= open / 2,
+        "{ran}"
+    );
+    assert!(found.words.contains("was cut short after 1.5"), "{ran}");
+}
+
+#[test]
+fn connections_that_nobody_serves_are_told_from_those_that_answer() {
+    let (near, far) = two_machines();
+    // Its kernel establishes further ones, which does not show from here.
+    let _server = serve(
+        &far,
+        "10.77.0.2:9000 --mode echo --max-connections 60 --backlog 64",
+    );
+    let ran = load(
+        &near,
+        "-c max:80 10.77.0.2:9000 -m ping --closed-loop --hold 1s",
+    );
+    let (s, found) = (ran.fell_short(), maximum(&ran));
+    assert_eq!((found.connections, found.answered), (80, Some(60)), "{ran}");
+    assert_eq!(found.known_by, KnownBy::Established, "{ran}");
+    assert!(
+        found.words.contains("of the 80 that are open, 60 have"),
+        "{ran}"
+    );
+    assert_eq!(s.connections.open_at_end, 80, "{ran}");
 }
 
 #[test]

@@ -15,10 +15,13 @@ random    closes connections at random, aged 0 to NUMBER seconds
 half      closes every second connection at once, like a balancer with a dead backend
 forks     starts a process for each connection
 knee      answers at once, but with more than NUMBER connections only after 300 ms
+slower    answers after NUMBER milliseconds for each connection that it holds
 group     three listeners with SO_REUSEPORT, one of which is never accepted from; backlog NUMBER
 flooded   a listener with a backlog of 1 that never accepts; connects to itself over and over
 """
 
+import heapq
+import itertools
 import os
 import random
 import selectors
@@ -34,8 +37,9 @@ NOT_AUTHORISED = b"\x20\x02\x00\x05"
 selector = selectors.DefaultSelector()
 # When to close connections that are to be closed.
 closing = {}
-# Answers that are sent later: when, on which connection, and what.
+# Answers that are sent later: when, in which order, on which connection, and what.
 later = []
+order = itertools.count()
 held = 0
 accepted = 0
 
@@ -110,7 +114,8 @@ def serve(listeners):
         selector.register(listener, selectors.EVENT_READ)
     while True:
         # Those that are gone first: they leave their places to new ones.
-        for key, _ in sorted(selector.select(0.05), key=lambda ready: ready[0].fileobj in listeners):
+        patience = min(0.05, max(0, later[0][0] - time.monotonic())) if later else 0.05
+        for key, _ in sorted(selector.select(patience), key=lambda ready: ready[0].fileobj in listeners):
             if key.fileobj in listeners:
                 take(key.fileobj)
                 continue
@@ -121,8 +126,9 @@ def serve(listeners):
             if data:
                 if KIND == "idle":
                     closing[key.fileobj] = time.monotonic() + NUMBER
-                if KIND == "knee" and held > NUMBER:
-                    later.append((time.monotonic() + 0.3, key.fileobj, data))
+                after = NUMBER / 1000 * held if KIND == "slower" else 0.3
+                if KIND == "slower" or KIND == "knee" and held > NUMBER:
+                    heapq.heappush(later, (time.monotonic() + after, next(order), key.fileobj, data))
                 else:
                     key.fileobj.send(data)
                     if KIND == "once":
@@ -131,7 +137,7 @@ def serve(listeners):
                 forget(key.fileobj)
         now = time.monotonic()
         while later and later[0][0] <= now:
-            _, connection, data = later.pop(0)
+            _, _, connection, data = heapq.heappop(later)
             try:
                 connection.send(data)
             except OSError:  # It was closed meanwhile.

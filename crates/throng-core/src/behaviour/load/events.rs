@@ -255,10 +255,14 @@ impl<W: Wire, M: Matcher> Load<W, M> {
 
     /// Records that something arrived, and when the first byte did.
     fn hear(&mut self, conn: &mut LoadConn<W::Conn, M::Conn>, at: &At) {
-        if self.task.first_byte && conn.flags & HEARD == 0 {
-            self.measured.first_byte.record(at.since_up());
+        if conn.flags & HEARD != 0 {
+            return;
         }
         conn.flags |= HEARD;
+        at.counters.heard.add(1);
+        if self.task.first_byte {
+            self.measured.first_byte.record(at.since_up());
+        }
     }
 
     /// Closed loop: this many answers arrived, or bytes of them. A connection continues once it has all that it waits

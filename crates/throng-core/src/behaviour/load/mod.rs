@@ -308,6 +308,7 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
         at.counters
             .unready
             .add(self.wire.is_ready(&conn.wire).into());
+        at.counters.unheard.add((conn.flags & HEARD != 0).into());
         // What the peer had announced is its doing.
         let by = match why == Closed::ByUs && self.wire.is_done(&mut conn.wire, why) {
             true => Closed::ByPeer,

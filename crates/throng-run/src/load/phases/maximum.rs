@@ -19,9 +19,11 @@ use throng_engine::Order;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// At a rate of new connections, how many of them are waited for besides.
 const WAITS_FOR: f64 = 3.0;
-/// How often accept queues are looked at; each look may go through all sockets, and takes at most 1/`COST` of the time.
+/// How often accept queues are looked at; each look may go through all sockets, and takes at most 1/`COST` of the time. Where that takes
+/// long, they are looked at after `LONGEST` all the same: growth shows in these looks only.
 const LOOK: Duration = Duration::from_millis(100);
 const COST: u32 = 10;
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// What a search ended with.
 pub(super) struct Concluded {
@@ -49,6 +51,8 @@ impl Run<'_> {
         let mut beyond = Beyond::default();
         // The counts when the number last grew.
         let mut grown = (0, Tally::default());
+        // What was counted while it got no further.
+        let mut stuck = Tally::default();
         let mut held = 0;
         let last = loop {
             self.watch.control.hold_at_most(search.target());
@@ -68,7 +72,8 @@ impl Run<'_> {
                 at: mark.at,
                 open,
                 queued: queue.look(self, mark.at, now.open()),
-                refused: now.failed_in_all() + now.closed_in_all() - now.closed(Closed::ByUs),
+                refused: now.failed_in_all() + ended(now),
+                ended: ended(now),
                 closed: now.closed(Closed::ByUs),
                 stopped: self.watch.guard.stopped_at.is_some(),
             };
@@ -86,8 +91,9 @@ impl Run<'_> {
             match event {
                 Event::Nothing => {}
                 Event::Stuck(number) => {
+                    stuck = now.since(&grown.1);
                     let found = diagnosis::diagnose(&Evidence {
-                        without_growth: Some(now.since(&grown.1)),
+                        without_growth: Some(stuck),
                         ..self.evidence(mark.at, now)
                     });
                     if causes.is_empty() || !causes[0].certain && found.iter().any(|c| c.certain) {
@@ -102,6 +108,19 @@ impl Run<'_> {
                         true => format!("no more than {} from here", things(number, "connection")),
                         false => format!("no further at {}", things(number, "connection")),
                     });
+                }
+                Event::Narrowed(number) => {
+                    if causes.iter().all(|cause| !cause.certain) {
+                        causes = diagnosis::diagnose(&Evidence {
+                            without_growth: Some(stuck),
+                            closes_beyond: Some(number),
+                            ..self.evidence(mark.at, now)
+                        });
+                    }
+                    self.tell(format!(
+                        "{} stay, and of more some are closed",
+                        things(number, "connection")
+                    ));
                 }
                 Event::WentOn(number) => {
                     causes.clear();
@@ -176,6 +195,7 @@ impl Run<'_> {
             places_kept: all.places_kept.filter(|_| !self.shakes_hands()),
             way: all.way.steps().to_vec(),
             keeping: all.keeping,
+            answered: None,
             seconds: last.at.as_secs_f64(),
             words: String::new(),
         };
@@ -191,6 +211,20 @@ impl Run<'_> {
         }
         self.ending.opened = Some(self.mark());
         true
+    }
+
+    /// Takes note of how many connections were answered on, of those that were open when the hold was over.
+    pub(super) fn note_answered(&mut self, held: &Tally) {
+        let Some(found) = &mut self.ending.maximum else {
+            return;
+        };
+        let looks = self.behaviours.matches_answers() || self.behaviours.loops();
+        let (open, heard) = (held.open(), held.heard_now());
+        // Where others do not wait for an answer, no message was due on them yet.
+        let asked = !looks || held.waiting() >= open.saturating_sub(heard);
+        if self.behaviours.sends() && (looks || heard > 0) && asked {
+            found.answered_by(heard, open);
+        }
     }
 
     fn terms(&self, finds: &Finds) -> Terms {
@@ -238,6 +272,11 @@ pub(super) fn is_client(cause: &Diagnosis, now: &Tally) -> bool {
     Whose::of(cause, ports) == Whose::Client && (cause.certain || failed)
 }
 
+/// Connections that were established and that this side has not closed.
+fn ended(now: &Tally) -> u64 {
+    now.closed_in_all() - now.closed(Closed::ByUs)
+}
+
 /// What became of attempts that did not add to what is held.
 pub(super) fn what_became(now: &Tally, queued: u64) -> Beyond {
     let failed = FailCause::ALL.into_iter().map(|why| (why, now.failed(why)));
@@ -276,7 +315,8 @@ impl QueueLooks {
         if at >= self.next {
             let began = Instant::now();
             self.accepted = open.saturating_sub(run.before.queued(open));
-            self.next = at + LOOK.max(began.elapsed() * COST);
+            let took = began.elapsed();
+            self.next = at + took + LOOK.max(took * COST).min(LONGEST);
         }
         open.saturating_sub(self.accepted)
     }
