@@ -7,14 +7,18 @@ nginx, HAProxy, a Go server and `throng serve` are killed under their connection
 ordered as theory says, and `--find-window` is repeated. HAProxy and the servers behind it are drained. Each case has a
 network namespace of its own.
 
-Prints a table for each, and exits with 1 if a number is not the server's own. Needs root, iproute2, nginx, haproxy, go, curl,
-python3, and files for the connections: each process may have `ulimit -Hn` of them, so by default there are 19,000.
+Prints a table for each, and exits with 1 if a number is not the server's own: how many came back, and when, as it logged
+them. Needs root, iproute2, nginx with its stream module, haproxy, go, python3, and files for the connections: each process may
+have `ulimit -Hn` of them, so nginx has two workers, and HAProxy and the Go server are two processes each that share the port
+(SO_REUSEPORT). `throng serve` needs none (io_uring), and has five times the connections.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import re
+import resource
 import signal
 import statistics
 import subprocess
@@ -31,15 +35,24 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"os"
+	"syscall"
 	"time"
 )
 
+// SO_REUSEPORT, which package syscall does not have everywhere.
+const reusePort = 15
+
 // Accepts connections and never closes one. Prints when it accepted each, in nanoseconds since 1970.
 func main() {
-	listener, err := net.Listen("tcp", "127.0.0.1:9000")
+	shared := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		c.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, reusePort, 1) })
+		return err
+	}}
+	listener, err := shared.Listen(context.Background(), "tcp", "127.0.0.1:9000")
 	if err != nil {
 		panic(err)
 	}
@@ -110,12 +123,13 @@ class Space:
     def read(self, *words):
         return subprocess.run(self.words(*words), check=True, capture_output=True, text=True).stdout
 
-    def start(self, *words, port=None, **more):
+    def start(self, *words, port=None, listeners=1, **more):
+        """Starts a process. With a port, returns once there are so many listeners on it."""
         more = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **more}
         process = subprocess.Popen(self.words(*words), **more)
         self.started.append(process)
         began = time.monotonic()
-        while port and f":{port}" not in self.read("ss", "-Hltn"):
+        while port and self.read("ss", "-Hltn").count(f":{port} ") < listeners:
             if process.poll() is not None or time.monotonic() > began + PATIENCE:
                 sys.exit(f"{words[0]} does not listen on port {port}")
             time.sleep(0.02)
@@ -158,39 +172,74 @@ def family(pid):
     return [pid, *(p for child in children for p in family(int(child)))]
 
 
-def kill(process):
+def kill(processes):
     # nsenter becomes the program: its pid is the program's.
-    for pid in family(process.pid):
+    for pid in [pid for process in processes for pid in family(process.pid)]:
         try:
-            subprocess.os.kill(pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-    process.wait()
+    for process in processes:
+        process.wait()
+
+
+# Processes that share the connections to a server.
+SHARE = 2
+
+
+def files(connections):
+    """What each of them needs: an uneven share, and its own."""
+    needed = connections // SHARE + connections // 20 + 200
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if needed > hard:
+        sys.exit(f"{connections:,} connections take {needed:,} files of each of {SHARE} processes, and ulimit -Hn is {hard:,}")
+    return needed
+
+
+def settled(path):
+    """The lines of a log, once no more come."""
+    before = None
+    while (lines := path.read_text().splitlines()) != before:
+        before = lines
+        time.sleep(0.5)
+    return lines
+
+
+STREAM = pathlib.Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 
 
 def nginx(space, connections):
-    config = f"""daemon off; worker_processes 2; user root; pid {space.at}/pid; error_log {space.at}/error;
-worker_rlimit_nofile {connections + 100};
-events {{ worker_connections {connections + 50}; }}
-http {{ access_log off; keepalive_timeout 600s;
-  client_body_temp_path {space.at}/b; proxy_temp_path {space.at}/p; fastcgi_temp_path {space.at}/f;
-  uwsgi_temp_path {space.at}/u; scgi_temp_path {space.at}/s; client_header_timeout 600s;
-  server {{ listen 127.0.0.1:9000 backlog=4096; location / {{ stub_status; }} }} }}"""
+    # A session waits for its first bytes, and is logged when its client closes: a line has the time of its end, and how long
+    # it was.
+    config = f"""{f"load_module {STREAM};" if STREAM.exists() else ""}
+daemon off; worker_processes {SHARE}; user root; pid {space.at}/pid; error_log {space.at}/error;
+worker_rlimit_nofile {files(connections)};
+events {{ worker_connections {files(connections) - 50}; }}
+stream {{ log_format times "$msec $session_time"; access_log {space.at}/log times; preread_timeout 600s;
+  server {{ listen 127.0.0.1:9000 backlog=4096 reuseport; ssl_preread on; proxy_pass 127.0.0.1:9; }} }}"""
     (space.at / "nginx.conf").write_text(config)
-    return space.start("nginx", "-p", space.at, "-c", space.at / "nginx.conf", port=9000)
+    (space.at / "log").write_text("")
+    return [space.start("nginx", "-p", space.at, "-c", space.at / "nginx.conf", port=9000, listeners=SHARE)]
 
 
-def nginx_accepted(space, _):
-    text = space.read("curl", "-s", "http://127.0.0.1:9000/")
-    return int(text.splitlines()[2].split()[0]) - 1
+def nginx_own(space, _):
+    lines = [line.split() for line in settled(space.at / "log")]
+    return len(lines), [float(end) - float(took) for end, took in lines]
 
 
 def haproxy(space, connections):
-    config = f"""global
- stats socket {space.at}/socket level admin
- maxconn {connections + 50}
+    started = []
+    for n in range(SHARE):
+        config = f"""global
+ stats socket {space.at}/socket{n} level admin
+ log stdout format raw local0
+ no strict-limits
+ ulimit-n {files(connections)}
+ maxconn {files(connections) - 100}
 defaults
  mode tcp
+ log global
+ log-format %Ts.%ms
  timeout connect 5s
  timeout client 600s
  timeout server 600s
@@ -202,16 +251,22 @@ frontend f
 backend b
  server s 127.0.0.1:9
 """
-    (space.at / "haproxy.cfg").write_text(config)
-    return space.start("haproxy", "-db", "-f", space.at / "haproxy.cfg", port=9000)
+        (space.at / f"haproxy{n}.cfg").write_text(config)
+        log = (space.at / f"log{n}").open("w")
+        started.append(space.start("haproxy", "-db", "-f", space.at / f"haproxy{n}.cfg", port=9000, listeners=n + 1, stdout=log))
+    return started
 
 
-def haproxy_accepted(space, _):
+def haproxy_own(space, _):
     ask = "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b'show stat\\n'); print(s.makefile().read())"
-    text = space.read("python3", "-c", ask, space.at / "socket")
-    rows = [line.split(",") for line in text.splitlines() if line]
-    column = rows[0].index("stot")
-    return next(int(row[column]) for row in rows if row[0] == "f" and row[1] == "FRONTEND")
+    accepted, times = 0, []
+    for n in range(SHARE):
+        text = space.read("python3", "-c", ask, space.at / f"socket{n}")
+        rows = [line.split(",") for line in text.splitlines() if line]
+        column = rows[0].index("stot")
+        accepted += next(int(row[column]) for row in rows if row[0] == "f" and row[1] == "FRONTEND")
+        times += [float(line) for line in settled(space.at / f"log{n}") if re.fullmatch(r"\d+\.\d{3}", line)]
+    return accepted, times
 
 
 def go(space, _):
@@ -219,28 +274,33 @@ def go(space, _):
     if not binary.exists():
         (space.at / "server.go").write_text(GO)
         subprocess.run(["go", "build", "-o", binary, space.at / "server.go"], check=True)
-    return space.start(binary, port=9000, stdout=(space.at / "accepted").open("w"))
+    return [space.start(binary, port=9000, listeners=n + 1, stdout=(space.at / f"accepted{n}").open("w")) for n in range(SHARE)]
 
 
-def go_times(space):
-    return [int(line) / 1e9 for line in (space.at / "accepted").read_text().split()]
-
-
-def go_accepted(space, _):
-    return len(go_times(space))
+def go_own(space, _):
+    times = [int(line) / 1e9 for n in range(SHARE) for line in settled(space.at / f"accepted{n}")]
+    return len(times), times
 
 
 def serve(throng):
     def start(space, _):
         out = (space.at / "served").open("w")
-        return space.start(throng, "serve", "--output", "json", "9000", port=9000, stdout=out)
+        return [space.start(throng, "serve", "--output", "json", "9000", port=9000, stdout=out)]
     return start
 
 
-def serve_accepted(space, process):
-    process.send_signal(signal.SIGINT)
-    process.wait(PATIENCE)
-    return json.loads((space.at / "served").read_text())["connections"]["accepted"]
+def serve_own(space, processes):
+    """Its record has an interval a second: what was accepted in it, spread evenly."""
+    processes[0].send_signal(signal.SIGINT)
+    processes[0].wait(PATIENCE)
+    served = json.loads((space.at / "served").read_text())
+    times = []
+    for source in served["record"]["sources"].values():
+        for interval in source["intervals"]:
+            n = interval.get("accepted", {}).get("counts", {}).get("accepted", 0)
+            begin, end = (source["started_unix_s"] + interval[key] / 1e9 for key in ("from_ns", "to_ns"))
+            times += [begin + (end - begin) * (at + 0.5) / n for at in range(n)]
+    return served["connections"]["accepted"], times
 
 
 def check(rows, what, ours, theirs, near=0.0):
@@ -249,7 +309,7 @@ def check(rows, what, ours, theirs, near=0.0):
     return f"{ours:,.6g}{'' if ok else ' (!)'} / {theirs:,.6g}"
 
 
-def killed(asked, name, start, accepted, connections):
+def killed(asked, name, start, own, connections, exact):
     space, rows = Space(), []
     try:
         server = start(space, connections)
@@ -260,16 +320,17 @@ def killed(asked, name, start, accepted, connections):
         server = start(space, connections)
         result = space.result(load)
         storm = result["storms"][0]
-        count = accepted(space, server)
+        count, times = own(space, server)
         # A server that dies still has its listener for a moment: what comes back to that is lost again.
         again = storm["lost"] - connections
         told = check(rows, "established", storm["established"] - again, count)
-        if name == "go":
-            began = result["started_unix_s"] + storm["at_s"]
-            times = sorted(at - began for at in go_times(space))
-            for share, key in ((0.5, "back_50_s"), (0.9, "back_90_s"), (0.99, "back_99_s"), (1, "back_100_s")):
-                theirs = times[min(len(times) - 1, int(share * len(times)) - 1)]
-                told += f"; {key} " + check(rows, key, storm[key], theirs, 0.1 / theirs)
+        rows.append(len(times) == count)
+        began = result["started_unix_s"] + storm["at_s"]
+        times = sorted(at - began for at in times)
+        for share, key in ((0.5, "back_50_s"), (0.9, "back_90_s"), (0.99, "back_99_s"), (1, "back_100_s")):
+            theirs = times[min(len(times) - 1, int(share * len(times)) - 1)]
+            told += f"; {key} " + check(rows, key, storm[key], theirs, (0.1 if exact else 1) / theirs)
+        if exact:
             peak = max(sum(1 for at in times if a <= at < a + 0.1) for a in times[:: max(1, len(times) // 500)]) / 0.1
             told += "; peak/s " + check(rows, "peak", storm["peak_per_s"], peak, 0.15)
         rows.append(len(result["storms"]) == 1 and storm["missing"] == 0 and again >= 0)
@@ -285,8 +346,9 @@ def storms(asked):
     print("| server | connections | lost | 50 % back, s | 90 % | 99 % | 100 % | peak/s | failed | told / the server's own |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |")
     n = asked.connections
-    cases = [("nginx", nginx, nginx_accepted, n), ("haproxy", haproxy, haproxy_accepted, n), ("go", go, go_accepted, n),
-             ("serve", serve(asked.throng), serve_accepted, 5 * n)]
+    # The last one logs by the second.
+    cases = [("nginx", nginx, nginx_own, n, True), ("haproxy", haproxy, haproxy_own, n, True), ("go", go, go_own, n, True),
+             ("serve", serve(asked.throng), serve_own, 5 * n, False)]
     return all([killed(asked, *case) for case in cases])
 
 
@@ -338,7 +400,7 @@ def main():
     cases = {"storms": storms, "windows": windows, "find-window": find_window}
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("names", nargs="*", metavar="NAME", help=", ".join(cases))
-    asked.add_argument("--connections", type=int, default=19_000)
+    asked.add_argument("--connections", type=int, default=20_000)
     asked.add_argument("--throng", default=str(ROOT / "target/release/throng"))
     asked = asked.parse_args()
     if unknown := set(asked.names) - set(cases):

@@ -17,11 +17,12 @@ use std::time::Duration;
 use throng_core::human;
 use throng_core::observer::Note;
 use throng_core::plan::{self, ProxyPlan};
-use throng_core::protocol::proxy::{Asked, Backends, Identity, OfBackend, Proxy, Standing};
+use throng_core::protocol::proxy::{
+    Asked, Backends, Fault, Identity, OfBackend, Proxy, Standing,
+};
 use throng_core::protocol::tls::TlsFailure;
 use throng_core::record::{Ending, Mark, Phase, Record};
 use throng_core::scenario::ProxyScenario;
-use throng_core::stats::OfAddress;
 use throng_engine::{Job, Listener, Order, Partners, SocketOptions};
 use throng_tls::{ClientOptions, ClientTls, PairTls, ServerTls};
 
@@ -167,8 +168,29 @@ struct Running {
 struct Told {
     address: SocketAddr,
     target: String,
-    out: bool,
+    /// Why it is left out, as was told last.
+    out: Option<Fault>,
     next: Duration,
+}
+
+impl Told {
+    /// What there is to tell once it is left out for `out`, `left_out` at a time; with `None`, once it is no longer left out.
+    fn news(&self, out: Option<Fault>, left_out: Duration) -> String {
+        let target = &self.target;
+        let rest = format!("left out for {} at a time", human::duration(left_out));
+        match (out, self.out) {
+            (Some(Fault::Unreached(why)), _) => {
+                format!("backend {target} can't be reached ({}): {rest}", why.words())
+            }
+            (Some(Fault::Unsecured(why)), _) => format!(
+                "TLS with backend {target} fails ({}){}: {rest}",
+                why.words(),
+                TlsFailure::for_backends(why.remedy())
+            ),
+            (None, Some(Fault::Unsecured(_))) => format!("TLS with backend {target} works again"),
+            (None, _) => format!("backend {target} can be reached again"),
+        }
+    }
 }
 
 impl Running {
@@ -185,7 +207,7 @@ impl Running {
             .map(|(address, to)| Told {
                 address: *address,
                 target: to.spec.to_string(),
-                out: false,
+                out: None,
                 next: Duration::ZERO,
             })
             .collect();
@@ -259,19 +281,12 @@ impl Running {
         watch.look(at, phase, left, None, Some(tally));
         for (place, backend) in self.backends.iter_mut().enumerate() {
             let mut all = self.standing.iter();
-            let out = all.any(|standing| standing[place].out.get() > 0);
-            if out == backend.out || at < backend.next {
+            let out = all.find_map(|standing| standing[place].out());
+            if out.is_some() == backend.out.is_some() || at < backend.next {
                 continue;
             }
+            watch.note(&Note::Trouble(backend.news(out, self.left_out)));
             (backend.out, backend.next) = (out, at + TELL_EVERY);
-            let target = &backend.target;
-            watch.note(&Note::Trouble(match out {
-                true => format!(
-                    "backend {target} can't be reached: left out for {} at a time",
-                    human::duration(self.left_out)
-                ),
-                false => format!("backend {target} can be reached again"),
-            }));
         }
     }
 
@@ -300,10 +315,7 @@ impl Running {
         let backends = self.backends.iter().enumerate();
         backends
             .map(|(place, backend)| {
-                let mut all = OfBackend {
-                    of: OfAddress::new(backend.address, backend.target.clone()),
-                    left_out: 0,
-                };
+                let mut all = OfBackend::new(backend.address, backend.target.clone());
                 for standing in &self.standing {
                     all.count(&standing[place]);
                 }

@@ -329,6 +329,10 @@ pub fn proxy() -> Summary {
             ..of_address(last, established, 0)
         },
         left_out: refused.min(1),
+        unsecured: match refused {
+            0 => BTreeMap::new(),
+            _ => [(TlsFailure::UnknownAuthority, 2)].into(),
+        },
     };
     Summary {
         role: "proxy".into(),

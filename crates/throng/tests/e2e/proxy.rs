@@ -69,7 +69,7 @@ fn backends_take_turns_and_one_that_refuses_is_left_out_and_told() {
             ),
         );
         load(&net, "127.0.0.1:9000 -c 300 --hold 300ms").reached();
-        proxied.wait_for_stderr("backend 127.0.0.1:9003 can't be reached: left out for 5");
+        proxied.wait_for_stderr("backend 127.0.0.1:9003 can't be reached (refused): left out for 5");
         for server in servers {
             stop_serving(server);
         }

@@ -5,11 +5,12 @@ use crate::authority::Authority;
 use crate::common::net::Net;
 use crate::common::peers::start_server;
 use crate::common::process::Process;
-use crate::common::{PATIENCE, load, run, serve, start, stop_serving};
+use crate::common::{PATIENCE, load, run, serve, start, start_load, stop_serving};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::fs;
 use throng_core::protocol::proxy::EndedBy;
+use throng_core::protocol::tls::TlsFailure;
 use throng_core::summary::Summary;
 
 const NAMES: [&str; 2] = ["127.0.0.1", "server.test"];
@@ -102,6 +103,53 @@ fn requests_go_from_tls_to_tls_and_nginx_answers() {
             "{proxy:?}"
         );
         assert!(s.findings.is_empty(), "{:?}", s.findings);
+    }
+}
+
+#[test]
+fn a_backend_with_which_tls_fails_is_left_out_by_name_until_it_works() {
+    let (net, authority) = (Net::own(), Authority::new());
+    let (certificate, key) = authority.issue("server", &NAMES);
+    let ca = authority.ca_file().display().to_string();
+    let files = format!("--ssl-cert {} --ssl-key {}", certificate.display(), key.display());
+    for engine in ENGINES {
+        let good = serve(&net, &format!("127.0.0.1:9001 --mode echo --tls {files}"));
+        // A certificate of its own, made for the run.
+        let other = serve(&net, "127.0.0.1:9002 --mode echo --tls");
+        let bare = serve(&net, "127.0.0.1:9003 --mode echo");
+        let proxied = proxy(
+            &net,
+            &format!(
+                "127.0.0.1:9000 --to 127.0.0.1:9001 --to 127.0.0.1:9002 --to 127.0.0.1:9003 -w 1 --left-out 300ms \
+                 --backend-tls --backend-cacert {ca} --connect-timeout 1s --engine {engine}"
+            ),
+        );
+        // Those that meet the others are closed, and come back.
+        let traffic = "127.0.0.1:9000 -c 20 -m hello -r 5 --latency-echo --hold";
+        let held = start_load(&net, &format!("{traffic} 2s"));
+        proxied.wait_for_stderr("TLS with backend 127.0.0.1:9002 fails (certificate of an unknown authority); --backend-cacert");
+        proxied.wait_for_stderr("TLS with backend 127.0.0.1:9003 fails (");
+        held.wait(PATIENCE);
+        stop_serving(other);
+        let mended = serve(&net, &format!("127.0.0.1:9002 --mode echo --tls {files}"));
+        let held = start_load(&net, &format!("{traffic} 2s"));
+        proxied.wait_for_stderr("TLS with backend 127.0.0.1:9002 works again");
+        held.wait(PATIENCE);
+        for server in [good, mended, bare] {
+            stop_serving(server);
+        }
+        let s = stop(proxied);
+        let proxy = s.proxy.expect("a proxy has pairs");
+        let [good, mended, bare] = &proxy.backends[..] else {
+            panic!("{:?}", proxy.backends);
+        };
+        assert_eq!((good.left_out, good.unsecured.len()), (0, 0), "{good:?}");
+        assert!(mended.unsecured[&TlsFailure::UnknownAuthority] >= 1, "{mended:?}");
+        assert!(mended.left_out >= 1 && bare.left_out >= 1, "{proxy:?}");
+        let all: u64 = proxy.backends.iter().flat_map(|b| b.unsecured.values()).sum();
+        assert_eq!(all, proxy.unsecured.values().sum::<u64>(), "{proxy:?}");
+        // One client tries one at a time: the others stay with the one that works.
+        assert!(good.of.established >= 18, "{proxy:?}");
     }
 }
 

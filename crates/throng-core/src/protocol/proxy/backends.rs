@@ -3,10 +3,12 @@
 //! Each worker chooses for itself. A backend that does not answer is left out; after a time one client tries it again.
 
 use crate::behaviour::Way;
+use crate::protocol::tls::TlsFailure;
 use crate::stats::{AddressCounters, Counter, FailCause, OfAddress};
 use crate::time::Time;
 use crate::units::written::text_of;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -73,8 +75,41 @@ pub struct Standing {
     pub of: AddressCounters,
     /// How often it was left out.
     pub left_out: Counter,
-    /// Whether it is left out: 1 if so.
-    pub out: Counter,
+    /// The [number](Fault::number) of the fault for which it is left out; 0 if it is not.
+    out: Counter,
+    unsecured: [Counter; TlsFailure::ALL.len()],
+}
+
+impl Standing {
+    /// Why it is left out; `None` if it is not.
+    pub fn out(&self) -> Option<Fault> {
+        let number = self.out.get();
+        Fault::all().find(|fault| fault.number() == number)
+    }
+}
+
+/// Why a backend is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It can't be connected to.
+    Unreached(FailCause),
+    /// TLS handshakes with it fail.
+    Unsecured(TlsFailure),
+}
+
+impl Fault {
+    fn all() -> impl Iterator<Item = Fault> {
+        let unreached = FailCause::ALL.into_iter().map(Fault::Unreached);
+        unreached.chain(TlsFailure::ALL.into_iter().map(Fault::Unsecured))
+    }
+
+    /// The fault as a count has it, from 1 on.
+    fn number(self) -> u64 {
+        1 + match self {
+            Fault::Unreached(cause) => cause as u64,
+            Fault::Unsecured(why) => FailCause::ALL.len() as u64 + why as u64,
+        }
+    }
 }
 
 /// What became of the connections to a backend.
@@ -83,21 +118,45 @@ pub struct OfBackend {
     /// Attempts and connections. Those that are lost were reset by the backend, or no longer answered.
     #[serde(flatten)]
     pub of: OfAddress,
-    /// How often a worker left it out for a time, because it did not answer.
+    /// How often a worker left it out for a time, because it did not answer, or TLS with it failed.
     pub left_out: u64,
+    /// Connections on which the TLS handshake failed, by cause. Causes that did not occur are left out.
+    #[serde(default)]
+    pub unsecured: BTreeMap<TlsFailure, u64>,
 }
 
 impl OfBackend {
+    /// Without any connection.
+    pub fn new(address: SocketAddr, target: String) -> OfBackend {
+        OfBackend {
+            of: OfAddress::new(address, target),
+            left_out: 0,
+            unsecured: BTreeMap::new(),
+        }
+    }
+
     /// Adds a worker's counts.
     pub fn count(&mut self, standing: &Standing) {
         self.of.count(&standing.of);
         self.left_out += standing.left_out.get();
+        for (why, n) in TlsFailure::ALL.into_iter().zip(&standing.unsecured) {
+            self.unsecured(why, n.get());
+        }
     }
 
     /// Adds what became of other connections to the same backend.
     pub fn add(&mut self, other: &OfBackend) {
         self.of.add(&other.of);
         self.left_out += other.left_out;
+        for (why, n) in &other.unsecured {
+            self.unsecured(*why, *n);
+        }
+    }
+
+    fn unsecured(&mut self, why: TlsFailure, n: u64) {
+        if n > 0 {
+            *self.unsecured.entry(why).or_default() += n;
+        }
     }
 }
 
@@ -150,7 +209,7 @@ pub struct Asked {
     /// Connections from one source address to one backend: this worker's share of the ports. A source is filled before the next
     /// one is used.
     pub ports: u32,
-    /// How long a backend is left out that does not answer.
+    /// How long a backend is left out that does not answer, or with which TLS fails.
     pub left_out: Duration,
     /// The worker's number: workers begin with different backends.
     pub worker: u32,
@@ -255,9 +314,30 @@ impl Backends {
     pub fn established(&mut self, way: Way) {
         let target = usize::from(way.target);
         self.standing[target].of.established.add(1);
+    }
+
+    /// A connection serves: it is established, and so is TLS on it if that is spoken. Its backend is not left out any longer.
+    pub fn serves(&mut self, way: Way) {
+        let target = usize::from(way.target);
         if self.all[target].out_until.take().is_some() {
             self.standing[target].out.set(0);
         }
+    }
+
+    /// The TLS handshake failed on a connection that was established.
+    pub fn unsecured(&mut self, way: Way, why: TlsFailure, now: Time) {
+        let target = usize::from(way.target);
+        self.standing[target].unsecured[why as usize].add(1);
+        self.leave_out(target, Fault::Unsecured(why), now);
+    }
+
+    fn leave_out(&mut self, target: usize, fault: Fault, now: Time) {
+        self.all[target].out_until = Some(now + self.asked.left_out);
+        let standing = &self.standing[target];
+        if standing.out.get() == 0 {
+            standing.left_out.add(1);
+        }
+        standing.out.set(fault.number());
     }
 
     /// An attempt failed. Returns whether another one may help.
@@ -270,12 +350,7 @@ impl Backends {
             | FailCause::TimedOut
             | FailCause::Reset
             | FailCause::Unreachable => {
-                let was_out = self.standing[target].out.get() > 0;
-                self.all[target].out_until = Some(now + self.asked.left_out);
-                if !was_out {
-                    self.standing[target].left_out.add(1);
-                    self.standing[target].out.set(1);
-                }
+                self.leave_out(target, Fault::Unreached(cause), now);
                 true
             }
             FailCause::NoAddress => {
@@ -425,7 +500,7 @@ mod tests {
         let others = moved.iter().filter(|n| **n > 0);
         assert_eq!(others.count(), 7, "{moved:?}");
         // Once it answers again, it has them back.
-        all.established(first[0]);
+        all.serves(first[0]);
         let again: Vec<Way> = (0..4000)
             .map(|n| all.choose(client(n), at(1)).unwrap())
             .collect();
@@ -442,10 +517,54 @@ mod tests {
             .map(|_| all.choose(None, at(6)).unwrap().target)
             .collect();
         assert_eq!(tries, [0, 1, 1]);
+        let refused = Some(Fault::Unreached(FailCause::Refused));
+        assert_eq!(all.standing[0].out(), refused);
         all.established(first);
+        all.serves(first);
         assert_eq!(targets(&mut all, 2), [0, 1]);
         let standing = &all.standing[0];
-        assert_eq!((standing.left_out.get(), standing.out.get()), (1, 0));
+        assert_eq!((standing.left_out.get(), standing.out()), (1, None));
+    }
+
+    #[test]
+    fn one_with_which_tls_fails_is_left_out_until_a_handshake_succeeds() {
+        let mut all = backends(Balance::RoundRobin, &[0, 0], 100);
+        let first = all.choose(None, at(0)).unwrap();
+        all.established(first);
+        let expired = TlsFailure::Expired;
+        all.unsecured(first, expired, at(0));
+        all.ended(first, false);
+        assert_eq!(targets(&mut all, 3), [1, 1, 1]);
+        assert_eq!(all.standing[0].out(), Some(Fault::Unsecured(expired)));
+        // That it can be connected to does not bring it back.
+        let again = all.choose(None, at(6)).unwrap();
+        assert_eq!(again.target, 0);
+        all.established(again);
+        let next = all.choose(None, at(6)).unwrap();
+        assert_eq!(next.target, 1);
+        all.unsecured(again, TlsFailure::NotTls, at(7));
+        all.ended(again, false);
+        let not_tls = Some(Fault::Unsecured(TlsFailure::NotTls));
+        assert_eq!(all.standing[0].out(), not_tls);
+        let again = all.choose(None, at(13)).unwrap();
+        all.established(again);
+        all.serves(again);
+        assert_eq!(all.standing[0].out(), None);
+        assert_eq!(all.standing[0].left_out.get(), 1);
+        let mut of = OfBackend::new(all.asked.targets[0], "a.example:80".into());
+        of.count(&all.standing[0]);
+        let once = of.clone();
+        of.add(&once);
+        let both = [(expired, 2), (TlsFailure::NotTls, 2)];
+        assert_eq!(of.unsecured, BTreeMap::from(both));
+        assert_eq!((of.of.established, of.left_out), (6, 2));
+    }
+
+    #[test]
+    fn each_fault_has_a_number_of_its_own() {
+        let numbers: Vec<u64> = Fault::all().map(Fault::number).collect();
+        let each: Vec<u64> = (1..=numbers.len() as u64).collect();
+        assert_eq!(numbers, each);
     }
 
     #[test]

@@ -229,7 +229,10 @@ impl<L: Legs> Proxy<L> {
         if self.pair(at).stage != Stage::Securing {
             return;
         }
-        self.pair(at).stage = Stage::Paired;
+        let pair = self.pair(at);
+        pair.stage = Stage::Paired;
+        let way = pair.way();
+        self.backends.serves(way);
         at.counters.proxy.paired.add(1);
         out.pair.resume = true;
         if let Some(held) = self.held.remove(&(at.id / 2)) {
@@ -290,9 +293,16 @@ impl<L: Legs> Proxy<L> {
         match self.pair(at).stage {
             // What was sent across is not all that there was.
             Stage::Paired => out.pair.cut = true,
-            Stage::Securing if is_to_backend(at) => at.counters.proxy.unsecured(why),
+            Stage::Securing if is_to_backend(at) => self.unsecured(why, at),
             _ => {}
         }
+    }
+
+    /// The handshake with a backend failed.
+    fn unsecured(&mut self, why: TlsFailure, at: &At) {
+        let way = self.pair(at).way();
+        self.backends.unsecured(way, why, at.now);
+        at.counters.proxy.unsecured(why);
     }
 
     /// A client sent no right header.
@@ -367,6 +377,9 @@ impl<L: Legs> Behaviour for Proxy<L> {
             // A pair whose client has left meanwhile never stands.
             let stands = pair.stage == Stage::Asked;
             self.backends.established(way);
+            if !self.speaks(true) {
+                self.backends.serves(way);
+            }
             let ends = self.clients.remove(&(at.id / 2));
             if let (Some(version), Some((client, to))) = (self.identity.send, ends) {
                 version.write(client, to, &mut out.bytes);
@@ -499,7 +512,7 @@ impl<L: Legs> Behaviour for Proxy<L> {
             Stage::Securing => {
                 pair.stage = Stage::Alone;
                 if to_backend && why != Closed::ByUs {
-                    at.counters.proxy.unsecured(TlsFailure::Closed);
+                    self.unsecured(TlsFailure::Closed, at);
                 }
             }
             Stage::Awaited => {

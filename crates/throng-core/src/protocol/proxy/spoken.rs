@@ -1,7 +1,7 @@
 //! Tests of a proxy whose connections speak TLS, with a toy in its place: a handshake is `?` from this side and `!` from the peer, text
 //! is upper case on the wire, `.` is the end of a stream, and `#` is nothing that may arrive.
 
-use super::backends::{Asked, Backends, Balance, Sources, Standing};
+use super::backends::{Asked, Backends, Balance, Fault, Sources, Standing};
 use super::behaviour::{Identity, Proxy};
 use super::legs::{Legs, Taken};
 use crate::behaviour::{At, Behaviour, Outbox, Transmit, Way};
@@ -90,6 +90,7 @@ impl Legs for Toy {
 struct Rig {
     proxy: Proxy<Toy>,
     counters: Counters,
+    standing: Arc<[Standing]>,
     now: Time,
 }
 
@@ -114,7 +115,8 @@ impl Rig {
             secured: HashMap::new(),
         };
         Rig {
-            proxy: Proxy::speaking(Backends::new(asked, standing), identity, toy),
+            proxy: Proxy::speaking(Backends::new(asked, Arc::clone(&standing)), identity, toy),
+            standing,
             counters: Counters::default(),
             now: Time::START,
         }
@@ -282,6 +284,7 @@ fn a_handshake_that_fails_ends_the_pair_and_one_with_a_backend_is_counted() {
         rig.closed(1, Closed::ByUs);
         rig.closed(0, Closed::ByUs);
         assert_eq!(unsecured(&rig, why), 1, "{why:?}");
+        assert_eq!(rig.standing[0].out(), Some(Fault::Unsecured(why)));
     }
     // A backend that resets.
     rig.now = Time::START;
@@ -293,6 +296,15 @@ fn a_handshake_that_fails_ends_the_pair_and_one_with_a_backend_is_counted() {
     assert_eq!(unsecured(&rig, TlsFailure::Closed), 2);
     let counts = rig.counters.read().proxy;
     assert_eq!((counts.paired, counts.turned_away), (0, 0));
+    // One that can be connected to is still left out, until a handshake with it is over.
+    rig.opened(0);
+    rig.received(0, b"!");
+    rig.opened(1);
+    let closed = Some(Fault::Unsecured(TlsFailure::Closed));
+    assert_eq!(rig.standing[0].out(), closed);
+    rig.received(1, b"!");
+    assert_eq!(rig.standing[0].out(), None);
+    assert_eq!(rig.standing[0].left_out.get(), 1);
 }
 
 #[test]

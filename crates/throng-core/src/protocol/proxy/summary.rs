@@ -85,7 +85,7 @@ impl ProxySummary {
             ));
         }
         for (why, n) in &self.unsecured {
-            let note = format!("clients, TLS with the backend failed: {}", why.words());
+            let note = format!("clients closed, TLS with the backend failed: {}", why.words());
             rows.push(Row::new(Tone::Bad, "unsecured", count(*n), note));
         }
         rows.push(Row::new(Tone::Plain, "peak", count(self.peak), "at once"));
@@ -109,7 +109,12 @@ impl ProxySummary {
             let rate = human::throughput(per_s(bytes as f64, seconds));
             rows.push(Row::new(Tone::Plain, label, human::bytes(bytes), rate));
         }
-        for OfBackend { of, left_out } in &self.backends {
+        for OfBackend {
+            of,
+            left_out,
+            unsecured,
+        } in &self.backends
+        {
             let established = count(of.established);
             let share = percent(of.established as f64, self.pairs as f64);
             let share = share.filter(|_| self.backends.len() > 1);
@@ -120,12 +125,21 @@ impl ProxySummary {
                 let note = format!("to {}: {}", of.target, cause.words());
                 rows.push(Row::new(Tone::Bad, "failed", count(*n), note));
             }
+            for (why, n) in unsecured.iter().filter(|_| self.backends.len() > 1) {
+                let note = format!("to {}: {}", of.target, why.words());
+                rows.push(Row::new(Tone::Bad, "unsecured", count(*n), note));
+            }
             if of.lost > 0 {
                 let note = format!("by {}: reset, or no longer answered", of.target);
                 rows.push(Row::new(Tone::Odd, "lost", count(of.lost), note));
             }
             if *left_out > 0 {
-                let note = format!("times, {}, because it could not be reached", of.target);
+                let why = match (of.failed.is_empty(), unsecured.is_empty()) {
+                    (_, true) => "it could not be reached",
+                    (true, false) => "TLS with it failed",
+                    (false, false) => "it could not be reached, or TLS with it failed",
+                };
+                let note = format!("times, {}, because {why}", of.target);
                 rows.push(Row::new(Tone::Odd, "left out", count(*left_out), note));
             }
         }

@@ -106,7 +106,7 @@ pub(crate) struct ProxyArgs {
     #[arg(long, value_name = "T", default_value = "5s", value_parser = bounds::positive, help_heading = CONNECTIONS)]
     pub connect_timeout: Duration,
 
-    /// How long a backend that does not answer is left out, until a client tries it again
+    /// How long a backend that does not answer, or with which TLS fails, is left out, until a client tries it again
     #[arg(long, value_name = "T", default_value = "5s", value_parser = bounds::positive, help_heading = CONNECTIONS)]
     pub left_out: Duration,
 
