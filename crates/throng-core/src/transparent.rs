@@ -1,15 +1,37 @@
-//! What a machine needs so that a proxy on it can connect from its clients' addresses: the answers to those addresses have to be
-//! delivered to this machine, which does not have them.
+//! What a machine needs so that a proxy on it can connect from its clients' addresses, and so that clients can address a backend and
+//! meet the proxy: packets to addresses of others have to be delivered to this machine, which does not have them.
 
 use std::net::SocketAddr;
 
-/// The mark of packets of such connections, and the routing table that delivers them here: `tp` in ASCII.
+/// The mark of such packets, and the routing table that delivers them here: `tp` in ASCII.
 const MARK: u32 = 0x7470;
 /// The table of the firewall that marks them.
 const TABLE: &str = "inet throng_proxy";
 
-/// The commands that set that up towards `backends`, for root. They need nftables, with its expression `socket` (Linux 4.19).
-pub fn rules(backends: &[SocketAddr]) -> Vec<String> {
+/// What a machine is to deliver to a proxy.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Delivered<'a> {
+    /// Answers of these backends to clients' addresses.
+    pub answers: &'a [SocketAddr],
+    /// TCP connections that pass through this machine to others: to the first of these addresses of their family. The proxy listens
+    /// there (IP_TRANSPARENT).
+    pub clients: &'a [SocketAddr],
+}
+
+impl Delivered<'_> {
+    /// The families of addresses, each with the command that sets up routes.
+    fn families(&self) -> impl Iterator<Item = &'static str> {
+        let all = || self.answers.iter().chain(self.clients);
+        let four = all().any(SocketAddr::is_ipv4);
+        let six = all().any(SocketAddr::is_ipv6);
+        let all = [(four, "ip"), (six, "ip -6")].into_iter();
+        all.filter(|(used, _)| *used).map(|(_, ip)| ip)
+    }
+}
+
+/// The commands that set that up, for root. They need nftables, with its expression `socket` (Linux 4.19), and for clients `tproxy`
+/// (4.19) and `fib` (4.10).
+pub fn rules(what: &Delivered) -> Vec<String> {
     let mut all = vec![
         format!("nft add table {TABLE}"),
         format!(
@@ -19,7 +41,15 @@ pub fn rules(backends: &[SocketAddr]) -> Vec<String> {
             "nft add rule {TABLE} answers meta l4proto tcp socket transparent 1 meta mark set {MARK:#x}"
         ),
     ];
-    all.extend(families(backends).flat_map(|ip| {
+    let first = |six: bool| what.clients.iter().find(|at| at.is_ipv6() == six);
+    for (ip, family) in [("ip", "ipv4"), ("ip6", "ipv6")] {
+        if let Some(at) = first(ip == "ip6") {
+            all.push(format!(
+                "nft add rule {TABLE} answers meta nfproto {family} meta l4proto tcp mark != {MARK:#x} fib daddr type != local tproxy {ip} to {at} meta mark set {MARK:#x}"
+            ));
+        }
+    }
+    all.extend(what.families().flat_map(|ip| {
         [
             format!("{ip} rule add fwmark {MARK:#x} lookup {MARK}"),
             format!("{ip} route add local default dev lo table {MARK}"),
@@ -29,9 +59,9 @@ pub fn rules(backends: &[SocketAddr]) -> Vec<String> {
 }
 
 /// The commands that undo [`rules`].
-pub fn undone(backends: &[SocketAddr]) -> Vec<String> {
+pub fn undone(what: &Delivered) -> Vec<String> {
     let mut all = vec![format!("nft delete table {TABLE}")];
-    all.extend(families(backends).flat_map(|ip| {
+    all.extend(what.families().flat_map(|ip| {
         [
             format!("{ip} rule del fwmark {MARK:#x} lookup {MARK}"),
             format!("{ip} route flush table {MARK}"),
@@ -40,17 +70,13 @@ pub fn undone(backends: &[SocketAddr]) -> Vec<String> {
     all
 }
 
-/// The command that sets up routes, for each family that backends have.
-fn families(backends: &[SocketAddr]) -> impl Iterator<Item = &'static str> {
-    let four = backends.iter().any(SocketAddr::is_ipv4);
-    let six = backends.iter().any(SocketAddr::is_ipv6);
-    let all = [(four, "ip"), (six, "ip -6")].into_iter();
-    all.filter(|(used, _)| *used).map(|(_, ip)| ip)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn addresses(all: &[&str]) -> Vec<SocketAddr> {
+        all.iter().map(|at| at.parse().unwrap()).collect()
+    }
 
     #[test]
     fn each_family_of_backends_has_its_routes_and_all_is_undone() {
@@ -62,8 +88,12 @@ mod tests {
                 &["ip ", "ip -6 "],
             ),
         ] {
-            let backends: Vec<SocketAddr> = backends.iter().map(|b| b.parse().unwrap()).collect();
-            let (added, undone) = (rules(&backends), undone(&backends));
+            let backends = addresses(backends);
+            let what = Delivered {
+                answers: &backends,
+                ..Delivered::default()
+            };
+            let (added, undone) = (rules(&what), undone(&what));
             assert_eq!(added.len(), 3 + 2 * families.len());
             assert_eq!(undone.len(), 1 + 2 * families.len());
             for ip in families {
@@ -72,6 +102,31 @@ mod tests {
                 let rule = rule.replace("add", "del");
                 assert!(undone.iter().any(|command| command.starts_with(&rule)));
             }
+        }
+    }
+
+    #[test]
+    fn clients_are_led_to_the_first_listener_of_their_family() {
+        let listeners = addresses(&["127.0.0.1:9000", "127.0.0.1:9001", "[::1]:9000"]);
+        for (clients, to) in [
+            (&listeners[..2], &["tproxy ip to 127.0.0.1:9000"][..]),
+            (&listeners[2..], &["tproxy ip6 to [::1]:9000"]),
+            (
+                &listeners[..],
+                &["tproxy ip to 127.0.0.1:9000", "tproxy ip6 to [::1]:9000"],
+            ),
+        ] {
+            let what = Delivered {
+                clients,
+                ..Delivered::default()
+            };
+            let led: Vec<String> = rules(&what)
+                .into_iter()
+                .filter(|command| command.contains("tproxy"))
+                .collect();
+            assert_eq!(led.len(), to.len(), "{led:?}");
+            assert!(led.iter().zip(to).all(|(rule, to)| rule.contains(to)));
+            assert_eq!(undone(&what).len(), 1 + 2 * to.len());
         }
     }
 }

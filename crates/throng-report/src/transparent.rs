@@ -1,25 +1,35 @@
 //! The script that prepares a machine for a transparent proxy, and the one that undoes it.
 
-use std::net::SocketAddr;
-use throng_core::transparent;
+use throng_core::transparent::{self, Delivered};
 
-/// The script that makes this machine receive the answers of `backends` to clients' addresses.
-pub fn rules(backends: &[SocketAddr]) -> String {
-    let what = "\
-# For throng proxy --transparent, as root: answers of backends to clients' addresses are delivered to the proxy.
-# The same command with --print-rules=undo prints what undoes this.
+/// The script that makes this machine deliver `what` to the proxy.
+pub fn rules(what: &Delivered) -> String {
+    let mut says = "\
+# For throng proxy --transparent and --to original, as root. The same command with --print-rules=undo prints what undoes this.
+"
+    .to_owned();
+    if !what.answers.is_empty() {
+        says += "\
+# Answers of backends to clients' addresses are delivered to the proxy.
 # Backends have to send these answers here: ip route add CLIENTS via ADDRESS-OF-THIS-MACHINE
 ";
-    script(what, &transparent::rules(backends))
+    }
+    if !what.clients.is_empty() {
+        says += "\
+# All TCP connections that pass through this machine are led to the proxy. To leave some alone, add a condition to the rule
+# with tproxy, such as tcp dport 80. Clients have to send their packets here, and the backends their answers.
+";
+    }
+    script(&says, &transparent::rules(what))
 }
 
 /// The script that undoes [`rules`].
-pub fn undone(backends: &[SocketAddr]) -> String {
-    let what = "# Undoes what throng proxy --transparent --print-rules sets up, as root.\n";
-    script(what, &transparent::undone(backends))
+pub fn undone(what: &Delivered) -> String {
+    let says = "# Undoes what throng proxy --print-rules sets up, as root.\n";
+    script(says, &transparent::undone(what))
 }
 
-fn script(what: &str, commands: &[String]) -> String {
+fn script(says: &str, commands: &[String]) -> String {
     let commands = commands.iter().map(|command| format!("{command}\n"));
-    format!("{what}set -e\n{}", commands.collect::<String>())
+    format!("{says}set -e\n{}", commands.collect::<String>())
 }

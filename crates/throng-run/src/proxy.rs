@@ -11,7 +11,7 @@ use crate::sockets;
 use crate::stop::Stop;
 use crate::watch::{TICK, Watch};
 use crate::{Failure, asked, behave};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use throng_core::human;
@@ -45,11 +45,14 @@ pub fn proxy(
     let tls = ProxyTls::new(scenario)?;
     let plan = plan::proxy(scenario, &machine.host).map_err(Failure::Impossible)?;
     let backends = scenario.backends();
-    let listening = scenario.listen.iter().map(|at| at.0);
-    let addresses: Vec<SocketAddr> = listening.chain(backends.iter().copied()).collect();
+    let listening = scenario.listening();
+    let addresses = [&listening[..], &backends].concat();
     sockets::try_out(&scenario.sockets, None, &addresses)?;
     if scenario.transparent {
-        sockets::check_transparent(&backends)?;
+        sockets::check_transparent("--transparent", &addresses)?;
+    }
+    if scenario.to_original {
+        sockets::check_transparent("--to original", &listening)?;
     }
     // Both ends of a pair are counted among the connections of the run.
     let ends = scenario.max_connections.map(|pairs| 2 * u64::from(pairs));
@@ -67,7 +70,11 @@ pub fn proxy(
     let listeners = Listeners::open(
         scenario.listen.iter().map(|at| at.0.into()),
         accepts.backlog,
-        &sockets::to_listen(&scenario.sockets),
+        &SocketOptions {
+            // Clients of backends are led to it.
+            transparent: scenario.to_original,
+            ..sockets::to_listen(&scenario.sockets)
+        },
     )?;
     let listeners = &listeners.all;
     announce(&mut watch, listeners, accepts, what(scenario));
@@ -101,9 +108,12 @@ pub fn proxy(
 
 /// What the proxy does, for the line that says so.
 fn what(scenario: &ProxyScenario) -> String {
-    let backends: Vec<String> = scenario.to.iter().map(|to| to.spec.to_string()).collect();
+    let backends: Vec<String> = match scenario.to_original {
+        true => vec!["where clients want to go".to_owned()],
+        false => scenario.to.iter().map(|to| to.spec.to_string()).collect(),
+    };
     let how = match scenario.backends().len() {
-        1 => String::new(),
+        0 | 1 => String::new(),
         _ => format!(" ({})", scenario.balance),
     };
     let tls = match (scenario.tls.is_some(), scenario.backend_tls.is_some()) {
@@ -134,8 +144,9 @@ impl ProxyTls {
                 };
                 std::iter::repeat_n(name, to.addresses.len().max(1))
             });
+            let original = scenario.to_original.then(|| asked.sni.clone()).flatten();
             ClientTls::new(&ClientOptions {
-                names: names.collect(),
+                names: names.chain(original).collect(),
                 timeout: scenario.connect_timeout,
                 ..ClientOptions::of(asked, [])
             })
@@ -203,14 +214,20 @@ impl Running {
     ) -> Result<Running, Failure> {
         let targets = scenario.to.iter();
         let addresses = targets.flat_map(|to| to.addresses.iter().map(move |at| (at, to)));
+        let addresses = addresses.map(|(address, to)| (*address, to.spec.to_string()));
+        // The addresses that clients connect to are told as one.
+        let nowhere = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+        let original = (nowhere, "original".to_owned());
         let backends: Vec<Told> = addresses
-            .map(|(address, to)| Told {
-                address: *address,
-                target: to.spec.to_string(),
+            .chain(scenario.to_original.then_some(original))
+            .map(|(address, target)| Told {
+                address,
+                target,
                 out: None,
                 next: Duration::ZERO,
             })
             .collect();
+        let listening: Arc<[SocketAddr]> = scenario.listening().into();
         let workers = plan.accepts.workers;
         let standing: Vec<Arc<[Standing]>> = (0..workers)
             .map(|_| backends.iter().map(|_| Standing::default()).collect())
@@ -241,6 +258,7 @@ impl Running {
                     ..side.job(worker, role, watch, plan.accepts.ring_slots)
                 };
                 let asked = Asked {
+                    original: scenario.to_original.then(|| Arc::clone(&listening)),
                     balance: scenario.balance,
                     targets: scenario.backends(),
                     transparent: scenario.transparent,

@@ -68,20 +68,26 @@ pub(crate) fn try_out(
         .map_err(|(setting, why)| refused(asked, setting, &why))
 }
 
-/// Checks that connections may be opened from addresses that this machine does not have, of the families of `addresses`.
+/// Checks that sockets may have addresses that this machine does not have, of the families of `addresses`, as `option` asks for.
 ///
 /// # Errors
 /// What the kernel refuses, and what to do.
-pub(crate) fn check_transparent(addresses: &[SocketAddr]) -> Result<(), Failure> {
+pub(crate) fn check_transparent(option: &str, addresses: &[SocketAddr]) -> Result<(), Failure> {
     let four = addresses.iter().any(SocketAddr::is_ipv4);
     let six = addresses.iter().any(SocketAddr::is_ipv6);
     let asked = SocketOptions {
         transparent: true,
         ..SocketOptions::default()
     };
-    asked
-        .tried(four, six)
-        .map_err(|(setting, why)| refused(&scenario::SocketOptions::default(), setting, &why))
+    asked.tried(four, six).map_err(|(_, why)| {
+        let remedy = match why.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "; addresses of others need CAP_NET_ADMIN: run as root, or setcap cap_net_admin+ep on the program"
+            }
+            _ => "",
+        };
+        Failure::refused(format!("can't set {option}: {why}{remedy}"))
+    })
 }
 
 fn refused(asked: &scenario::SocketOptions, setting: Setting, why: &io::Error) -> Failure {
@@ -102,9 +108,6 @@ fn refused(asked: &scenario::SocketOptions, setting: Setting, why: &io::Error) -
         }
         (Setting::Mark, io::ErrorKind::PermissionDenied) => {
             "; a mark needs CAP_NET_ADMIN: run as root, or setcap cap_net_admin+ep on the program"
-        }
-        (Setting::Transparent, io::ErrorKind::PermissionDenied) => {
-            "; clients' addresses need CAP_NET_ADMIN: run as root, or setcap cap_net_admin+ep on the program"
         }
         (Setting::Device, io::ErrorKind::PermissionDenied) => {
             "; before Linux 5.7 it needs CAP_NET_RAW: run as root"

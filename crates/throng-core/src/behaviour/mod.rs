@@ -55,6 +55,8 @@ pub struct Way {
     pub source: Option<u16>,
     /// The source address in place of that, which need not be one of this machine (IP_TRANSPARENT, Linux 2.6.28).
     pub own: Option<IpAddr>,
+    /// Where to, in place of the target.
+    pub to: Option<SocketAddr>,
     /// Whether most ports of the source are in use, so that it takes long to search all for one that is free.
     pub crowded: bool,
 }

@@ -61,7 +61,9 @@ impl<'a> Case<'a> {
 
     /// Whether connections are spread over so many targets that they share ports.
     pub(super) fn spreads(&self) -> bool {
-        self.question.role == Role::Both && self.question.targets.is_empty() && !self.proxy
+        let question = self.question;
+        let own_server = question.role == Role::Both && question.targets.is_empty();
+        own_server && !question.relays && !self.proxy
     }
 
     pub(super) fn connects(&self) -> bool {

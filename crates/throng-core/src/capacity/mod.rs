@@ -131,6 +131,7 @@ pub fn capacity(question: &Question, host: &Host) -> Capacity {
     let mut all = of(question, host);
     let unasked = question.role == Role::Both
         && question.targets.is_empty()
+        && !question.relays
         && question.connections.is_none()
         && question.proxies.is_none();
     if unasked {

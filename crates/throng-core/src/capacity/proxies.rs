@@ -6,7 +6,7 @@ use super::limit::{Lift, Limit, LimitKind, counted};
 use super::memory::Bytes;
 use super::tuples::{widen_command, widened};
 use crate::human::count;
-use crate::transparent;
+use crate::transparent::{self, Delivered};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -67,9 +67,12 @@ pub(super) fn of(case: &Case, bytes: &Bytes) -> Option<Proxies> {
         addresses_needed: needed(proxies.saturating_mul(ports * backends)),
         files_per_proxy: through.saturating_mul(2),
         memory_per_proxy: through.saturating_mul(2 * end),
-        transparent: transparent::rules(match targets.is_empty() {
-            true => &ANY_V4,
-            false => targets,
+        transparent: transparent::rules(&Delivered {
+            answers: match targets.is_empty() {
+                true => &ANY_V4,
+                false => targets,
+            },
+            ..Delivered::default()
         })
         .into_iter()
         .map(|command| format!("sudo {command}"))

@@ -71,7 +71,7 @@ pub struct Question {
     pub proxies: Option<u32>,
     /// Sockets that a server listens with.
     pub listeners: u32,
-    /// With both roles and targets: throng is a proxy to them, so both ends of a connection through it are in its process.
+    /// With both roles: throng is a proxy to the targets, or without any, to the addresses that clients connect to. Both ends of a connection through it are in its process.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub relays: bool,
     /// Connections are opened from the addresses of clients.

@@ -140,6 +140,13 @@ pub(super) fn limits(case: &Case) -> Option<Limit> {
         );
         return Some(Limit::free(KIND, value, range));
     }
+    if case.question.relays && case.question.targets.is_empty() {
+        let value = format!(
+            "not known before: {} ports to each address that clients connect to",
+            count(ports)
+        );
+        return Some(Limit::free(KIND, value, range));
+    }
     if case.question.role == Role::Both && case.question.targets.is_empty() {
         return Some(Limit::free(
             KIND,

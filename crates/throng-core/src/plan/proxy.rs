@@ -60,14 +60,11 @@ pub fn proxy(scenario: &ProxyScenario, host: &Host) -> Result<ProxyPlan, Vec<Sho
     };
     let targets: Vec<(SocketAddr, Vec<IpAddr>)> = backends.iter().map(to).collect();
     let usable = f64::from(host.ports.usable()) * if kernels { FILL } else { 1.0 };
+    let bound = targets.iter().map(|(_, sources)| sources.len() as u16);
+    // The addresses that clients connected to count as one, which the kernel chooses sources for.
+    let bound = bound.chain(scenario.to_original.then_some(0));
     Ok(ProxyPlan {
-        sources: targets
-            .iter()
-            .map(|(_, sources)| Sources {
-                kernels,
-                bound: sources.len() as u16,
-            })
-            .collect(),
+        sources: bound.map(|bound| Sources { kernels, bound }).collect(),
         routes: Routes::between(targets),
         ports: (usable as u32 / accepts.workers).max(1),
         accepts,
@@ -165,6 +162,23 @@ mod tests {
         assert_eq!(plan.accepts.engine, Engine::Epoll);
         asked.engine = crate::engine::EngineChoice::Uring;
         assert!(proxy(&asked, &old).is_err());
+    }
+
+    #[test]
+    fn a_proxy_to_where_clients_connect_has_no_limit_of_four_tuples_before() {
+        let mut asked = scenario(&[], &[], 100_000);
+        asked.to_original = true;
+        let plan = proxy(&asked, &host()).unwrap();
+        let kernels = Sources {
+            kernels: true,
+            bound: 0,
+        };
+        assert_eq!(plan.sources, [kernels]);
+        assert_eq!(plan.accepts.engine, Engine::Uring);
+        asked.engine = crate::engine::EngineChoice::Epoll;
+        let short = proxy(&asked, &host()).unwrap_err();
+        let kinds: Vec<_> = short.iter().map(|s| s.kind).collect();
+        assert_eq!(kinds, [crate::capacity::LimitKind::OpenFiles], "{short:?}");
     }
 
     #[test]

@@ -255,6 +255,12 @@ pub enum Contradiction {
     /// A backend that is a Unix socket, or one that has a scheme.
     #[error("--to {0}: a proxy {1}")]
     NotABackend(String, &'static str),
+    /// What a proxy can't do that sends clients on to the address that they connected to.
+    #[error("--to original connects each client to the address that it connected to: {0}")]
+    NotOriginal(&'static str),
+    /// An address at which such a proxy can't listen.
+    #[error("--to original needs an address and a port of this machine to listen on, not {0}: write 127.0.0.1:9000 or [::1]:9000. Clients that connect to the proxy itself have to be told from others")]
+    ListensAnywhere(SocketAddr),
     /// Source addresses of a proxy's own, and those of its clients.
     #[error("--transparent connects from clients' addresses: leave out --source-ip")]
     TwoSources,
@@ -907,8 +913,10 @@ impl ProxyScenario {
         if self.listen.is_empty() {
             return Err(Contradiction::NoListener);
         }
-        if self.to.is_empty() {
-            return Err(Contradiction::NoBackend);
+        match self.to_original {
+            true => self.check_original()?,
+            false if self.to.is_empty() => return Err(Contradiction::NoBackend),
+            false => {}
         }
         for Target { spec, .. } in &self.to {
             let why = match (&spec.unix, spec.scheme) {
@@ -925,6 +933,35 @@ impl ProxyScenario {
         match self.transparent && !self.source_ip.is_empty() {
             true => Err(Contradiction::TwoSources),
             false => Ok(self),
+        }
+    }
+
+    fn check_original(&self) -> Result<(), Contradiction> {
+        let nameless = self.backend_tls.as_ref().is_some_and(|tls| tls.sni.is_none());
+        for (wrong, why) in [
+            (!self.to.is_empty(), "leave out the other --to"),
+            (
+                self.balance != Balance::default(),
+                "there is nothing to balance, so leave out --balance",
+            ),
+            (!self.source_ip.is_empty(), "leave out --source-ip"),
+            (
+                self.accept_proxy,
+                "a header could lead it anywhere, so leave out --accept-proxy",
+            ),
+            (
+                nameless,
+                "which name its certificate is for is not known, so add --backend-sni",
+            ),
+        ] {
+            if wrong {
+                return Err(Contradiction::NotOriginal(why));
+            }
+        }
+        let mut listens = self.listen.iter().map(|at| at.0);
+        match listens.find(|at| at.ip().is_unspecified() || at.port() == 0) {
+            Some(at) => Err(Contradiction::ListensAnywhere(at)),
+            None => Ok(()),
         }
     }
 }

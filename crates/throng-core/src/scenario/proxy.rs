@@ -15,6 +15,8 @@ accepts! {
     pub struct ProxyScenario at ListenAddress {
         /// Where connections go.
         pub to: Vec<Target> = Vec::new(),
+        /// Whether they go to the address that their client connected to instead, which is another machine's.
+        pub to_original: bool = false,
         /// How to choose among backends.
         pub balance: Balance = Balance::default(),
         /// Source addresses of the connections to backends; empty for the kernel's choice.
@@ -46,6 +48,11 @@ impl ProxyScenario {
     pub fn backends(&self) -> Vec<SocketAddr> {
         let all = self.to.iter().flat_map(|target| &target.addresses);
         all.copied().collect()
+    }
+
+    /// The addresses that it listens on.
+    pub fn listening(&self) -> Vec<SocketAddr> {
+        self.listen.iter().map(|at| at.0).collect()
     }
 
     /// A backend that is this proxy itself: it listens at that address, on loopback or on all addresses. Each connection would open
@@ -88,7 +95,10 @@ impl ProxyScenario {
 
     /// Whether it has to be found out who clients are.
     pub fn asks_who(&self) -> bool {
-        self.transparent || self.send_proxy.is_some() || self.balance == Balance::SourceHash
+        self.transparent
+            || self.to_original
+            || self.send_proxy.is_some()
+            || self.balance == Balance::SourceHash
     }
 }
 

@@ -389,6 +389,11 @@ pub enum Finding {
         /// Connections accepted.
         accepted: u64,
     },
+    /// A proxy that sends clients on to the address that they connected to closed those that connected to its own.
+    ClientsToItself {
+        /// How many.
+        clients: u64,
+    },
     /// A proxy closed connections of clients, because it had no file left to find out who they are.
     ClientsUnidentified {
         /// How many.
@@ -581,6 +586,7 @@ impl Finding {
             | Finding::MarkersAhead { .. }
             | Finding::ServerEnded { .. }
             | Finding::ClientsTurnedAway { .. }
+            | Finding::ClientsToItself { .. }
             | Finding::ClientsUnidentified { .. }
             | Finding::BackendsUnsecured { .. }
             | Finding::HeadersRefused { .. }
@@ -638,6 +644,7 @@ impl Finding {
             Finding::BytesMissing { .. } => "bytes_missing",
             Finding::NotAccepted { .. } => "not_accepted",
             Finding::ClientsTurnedAway { .. } => "clients_turned_away",
+            Finding::ClientsToItself { .. } => "clients_to_itself",
             Finding::ClientsUnidentified { .. } => "clients_unidentified",
             Finding::BackendsUnsecured { .. } => "backends_unsecured",
             Finding::NotClosedByServer { .. } => "not_closed_by_server",

@@ -177,6 +177,10 @@ fn proxy(t: &Totals, findings: &mut Vec<Finding>) -> bool {
             failed: failures(&t.accepted.unwrap_or_default()),
         });
     }
+    let to_itself = t.accepted.map_or(0, |a| a.proxy.to_itself);
+    if to_itself > 0 {
+        findings.push(Finding::ClientsToItself { clients: to_itself });
+    }
     let unidentified = t.accepted.map_or(0, |a| a.proxy.unidentified);
     if unidentified > 0 {
         findings.push(Finding::ClientsUnidentified {
@@ -192,7 +196,7 @@ fn proxy(t: &Totals, findings: &mut Vec<Finding>) -> bool {
         }
     }
     let served = serve(t, findings);
-    served && turned_away + unidentified + unsecured == 0
+    served && turned_away + to_itself + unidentified + unsecured == 0
 }
 
 /// Failed attempts by cause, without causes that did not occur.

@@ -8,7 +8,7 @@ use super::poll;
 use super::rest::Source;
 use super::sending::PAUSE_ABOVE;
 use super::worker::{BLOCKED, BUFFER_BYTES, Worker};
-use crate::socket::{self, ANY_PORT, Address, RESETS, fail_cause};
+use crate::socket::{self, ANY_PORT, RESETS, fail_cause};
 use crate::table::{State, Step, is_cut, partner_of};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
@@ -30,9 +30,9 @@ impl<B: Behaviour> Worker<B> {
 
     fn connect_partner(&mut self, index: u32, way: Way) -> Result<(), i32> {
         let part = self.table.part_of_ports(way);
-        let (target, source) = self.table.addresses(way);
-        let own = way.own.map(|ip| Address::source(ip, target));
-        let file = self.socket(target, own.as_ref().or(source))?;
+        let own = self.table.own_ends(way);
+        let (target, source) = self.table.addresses(way, own.as_ref());
+        let file = self.socket(target, source)?;
         let fd = file.as_raw_fd();
         if let Some(part) = part {
             choose(fd, self.table.port_option(part))?;

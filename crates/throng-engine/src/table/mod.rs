@@ -25,4 +25,4 @@ mod timers;
 
 pub(crate) use conn::{Fired, State};
 pub(crate) use data::Table;
-pub(crate) use pairs::{Step, is_cut, partner_of};
+pub(crate) use pairs::{OwnEnds, Step, is_cut, partner_of};

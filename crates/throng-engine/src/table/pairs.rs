@@ -26,6 +26,12 @@ pub(crate) enum Step {
     End { first: u32 },
 }
 
+/// The addresses of a [way](Way) that routes do not have.
+pub(crate) struct OwnEnds {
+    to: Option<Address>,
+    from: Option<Address>,
+}
+
 /// The partner of a connection.
 #[inline]
 pub(crate) fn partner_of(index: u32) -> u32 {
@@ -77,8 +83,37 @@ impl<B: Behaviour> Table<B> {
         index
     }
 
-    /// The addresses of a way. They stay in place for the whole run.
-    pub fn addresses(&self, way: Way) -> (&Address, Option<&Address>) {
+    /// The addresses of a way that routes do not have; `None` if they have both.
+    pub fn own_ends(&self, way: Way) -> Option<OwnEnds> {
+        if way.to.is_none() && way.own.is_none() {
+            return None;
+        }
+        let to = way.to.map(Address::new);
+        let from = way.own.map(|ip| match &to {
+            Some(to) => Address::source(ip, to),
+            None => Address::source(ip, self.routed(way).0),
+        });
+        Some(OwnEnds { to, from })
+    }
+
+    /// The addresses of a way, of which `own` are those that routes do not have. Those that routes have stay in place for the whole
+    /// run.
+    pub fn addresses<'a>(
+        &'a self,
+        way: Way,
+        own: Option<&'a OwnEnds>,
+    ) -> (&'a Address, Option<&'a Address>) {
+        let source = own.and_then(|own| own.from.as_ref());
+        match own.and_then(|own| own.to.as_ref()) {
+            Some(to) => (to, source),
+            None => {
+                let (target, routed) = self.routed(way);
+                (target, source.or(routed))
+            }
+        }
+    }
+
+    fn routed(&self, way: Way) -> (&Address, Option<&Address>) {
         let roads = self.pairs.roads.as_ref().expect("a role with partners");
         roads.road(way.target.into(), way.source.map(Into::into))
     }

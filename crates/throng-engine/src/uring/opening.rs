@@ -66,7 +66,7 @@ impl<B: Behaviour> Worker<B> {
     pub(super) fn connect_ended(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
         if tag.op == Op::Connect {
             if B::PAIRS {
-                self.own_sources.remove(&(index, tag.generation));
+                self.own_ends.remove(&(index, tag.generation));
             }
             if self.connect_again(index, tag, res) {
                 return;
@@ -112,7 +112,8 @@ impl<B: Behaviour> Worker<B> {
         let prepare = self.tag(Op::Prepare, index, 0);
         let (at, _) = self.place(index);
         let (target, _) = match way {
-            Some(way) => self.table.addresses(way),
+            // A way with ends of its own is never parted.
+            Some(way) => self.table.addresses(way, None),
             None => self.table.route(index),
         };
         self.rings[at].push(op::set_option(&ANY_PORT, prepare));

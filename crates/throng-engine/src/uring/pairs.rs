@@ -9,7 +9,7 @@ use super::opening::{ACCEPT_REST, push_connect};
 use super::sending::PAUSE_ABOVE;
 use super::unsettled::Source;
 use super::worker::{PAUSED, RECEIVING, SENDING, SHUT, SPILLING, SUBMITTING, Worker};
-use crate::socket::{self, Address, RESETS};
+use crate::socket::{self, RESETS};
 use crate::table::{State, Step, is_cut, partner_of};
 use std::mem::{replace, take};
 use std::ops::Range;
@@ -30,9 +30,8 @@ impl<B: Behaviour> Worker<B> {
         let prepare = self.tag(Op::Prepare, index, 0);
         let connect = self.tag(Op::Connect, index, 0);
         let part = self.table.part_of_ports(way);
-        let (target, source) = self.table.addresses(way);
-        let own = way.own.map(|ip| Box::new(Address::source(ip, target)));
-        let road = (target, own.as_deref().or(source));
+        let own = self.table.own_ends(way).map(Box::new);
+        let road = self.table.addresses(way, own.as_deref());
         let ports = part.map(|part| self.table.port_option(part));
         let making = &self.table.making;
         push_connect(&mut self.rings[at], making, road, ports, prepare, connect);
@@ -40,7 +39,7 @@ impl<B: Behaviour> Worker<B> {
             self.parted.insert((index, connect.generation), Some(way));
         }
         if let Some(own) = own {
-            self.own_sources.insert((index, connect.generation), own);
+            self.own_ends.insert((index, connect.generation), own);
         }
     }
 

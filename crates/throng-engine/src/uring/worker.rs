@@ -14,8 +14,8 @@ use super::ring::Ring;
 use super::spill::Spills;
 use super::unsettled::Silent;
 use crate::job::Job;
-use crate::socket::{Address, EventFd};
-use crate::table::{Fired, State, Table};
+use crate::socket::EventFd;
+use crate::table::{Fired, OwnEnds, State, Table};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -91,9 +91,9 @@ pub(super) struct Worker<B: Behaviour> {
     pub messages: Messages,
     /// What stays in the kernel on its way from a connection to its partner.
     pub floods: Floods,
-    /// Source addresses of connections that are being opened from an address of their own, by their places and generations. The
+    /// Addresses of connections that are being opened between addresses of their own, by their places and generations. The
     /// kernel reads each before the attempt ends, which is always told.
-    pub own_sources: HashMap<(u32, u16), Box<Address>>,
+    pub own_ends: HashMap<(u32, u16), Box<OwnEnds>>,
     /// The connections that are being opened from a part of the local ports, by their places and generations; of partners, their
     /// ways.
     pub parted: HashMap<(u32, u16), Option<Way>>,
@@ -162,7 +162,7 @@ impl<B: Behaviour> Worker<B> {
             gather: Gather::default(),
             messages: Messages::default(),
             floods: Floods::default(),
-            own_sources: HashMap::new(),
+            own_ends: HashMap::new(),
             parted: HashMap::new(),
             echoes: 0,
             settled: Vec::new(),

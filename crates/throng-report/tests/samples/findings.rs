@@ -272,6 +272,7 @@ pub fn findings() -> Vec<Finding> {
             accepted: 9,
         },
         Finding::HeadersRefused { closed: 5, of: 5 },
+        Finding::ClientsToItself { clients: 2 },
         Finding::ClientsUnidentified { clients: 2 },
         Finding::BackendsUnsecured {
             failure: TlsFailure::UnknownAuthority,

@@ -357,6 +357,7 @@ pub fn proxy() -> Summary {
             open_at_end: 3,
             ended: [(EndedBy::Client, 54_300), (EndedBy::BackendReset, 18)].into(),
             turned_away: 0,
+            to_itself: 0,
             unidentified: 0,
             unsecured: [(TlsFailure::UnknownAuthority, 2)].into(),
             bytes_from_clients: 629_145_600,

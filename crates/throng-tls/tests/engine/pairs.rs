@@ -183,6 +183,7 @@ fn own_certificate() -> Vec<u8> {
 
 fn proxy(backend: SocketAddr, legs: PairTls) -> Proxy<PairTls> {
     let asked = Asked {
+        original: None,
         balance: Balance::RoundRobin,
         targets: vec![backend],
         transparent: false,

@@ -315,8 +315,8 @@ fn headers_may_be_cut_anywhere_and_wrong_ones_are_refused_and_counted_by_kind() 
     }
 }
 
-#[test]
-fn a_transparent_proxy_shows_each_client_to_the_backend_by_its_own_address() {
+/// Clients of many addresses (10.80.0.0/16), a proxy's machine in their path (10.79.1.1, 10.79.2.1), and a backend (10.79.2.2).
+fn path() -> (Net, Net, Net) {
     let (near, middle, far) = (Net::own(), Net::own(), Net::own());
     for (net, n) in [(&near, 1), (&far, 2)] {
         middle.shell(&format!(
@@ -329,6 +329,74 @@ fn a_transparent_proxy_shows_each_client_to_the_backend_by_its_own_address() {
     }
     near.shell("ip route add local 10.80.0.0/16 dev lo");
     middle.shell("ip route add 10.80.0.0/16 via 10.79.1.2");
+    (near, middle, far)
+}
+
+/// The addresses of the clients that a backend on port 9001 sees, without duplicates.
+fn seen(far: &Net) -> BTreeSet<String> {
+    let all = far.shell("ss -Htn state established 'sport = :9001'");
+    all.lines()
+        .filter_map(|line| line.split_whitespace().nth(3)?.rsplit_once(':'))
+        .map(|(address, _)| address.to_owned())
+        .collect()
+}
+
+#[test]
+fn clients_that_address_a_backend_go_through_the_proxy_and_neither_end_notices() {
+    let (near, middle, far) = path();
+    let state = || middle.shell("ip rule; ip -4 route show table all; nft list ruleset");
+    let before = state();
+    let args = "127.0.0.1:9000 --to original";
+    let printed = |what: &str| {
+        let ran = run(&middle, &format!("proxy {args} {what}"));
+        assert_eq!(ran.code, 0, "{ran}");
+        ran.stdout
+    };
+    for (engine, transparent, clients, last) in [
+        ("uring", "--transparent", 10_000, "10.80.39.16"),
+        ("epoll", "", 500, "10.80.1.244"),
+    ] {
+        middle.shell(&printed(&format!("{transparent} --print-rules")));
+        let server = serve(&far, "10.79.2.2:9001 --mode echo");
+        let proxied = proxy(&middle, &format!("{args} {transparent} --engine {engine}"));
+        let held = start_load(
+            &near,
+            &format!("10.79.2.2:9001 -c {clients} --source-ip 10.80.0.1-{last} -m hello -r 1 --latency-echo --hold 3s"),
+        );
+        held.wait_for_stderr(", holding");
+        let seen = seen(&far);
+        match transparent {
+            "" => assert_eq!(seen, ["10.79.2.1".to_owned()].into()),
+            _ => {
+                assert_eq!(seen.len(), clients);
+                assert!(seen.iter().all(|address| address.starts_with("10.80.")));
+            }
+        }
+        let client = held.wait(PATIENCE);
+        let client = client.reached();
+        // That nobody listens there is told as without a proxy: the client's connection ends.
+        load(&near, "10.79.2.2:9002 -c 3 --no-reconnect --hold 300ms").fell_short();
+        // Nor does the proxy connect to itself.
+        load(&middle, "127.0.0.1:9000 -c 2 --no-reconnect --hold 300ms").fell_short();
+        let served = stop_serving(server);
+        let s = stop(proxied);
+        let proxy = s.proxy.as_ref().expect("a proxy has pairs");
+        let closed = (proxy.pairs, proxy.turned_away, proxy.to_itself);
+        assert_eq!(closed, (clients as u64, 3, 2), "{:?}", s.findings);
+        assert_eq!(proxy.bytes_from_clients, client.traffic.bytes_sent);
+        assert_eq!(served.traffic.bytes_received, client.traffic.bytes_sent);
+        assert_eq!(proxy.backends.len(), 1);
+        assert_eq!(proxy.backends[0].of.target, "original");
+        let to_itself = Finding::ClientsToItself { clients: 2 };
+        assert!(s.findings.contains(&to_itself), "{:?}", s.findings);
+        middle.shell(&printed(&format!("{transparent} --print-rules=undo")));
+        assert_eq!(state(), before);
+    }
+}
+
+#[test]
+fn a_transparent_proxy_shows_each_client_to_the_backend_by_its_own_address() {
+    let (near, middle, far) = path();
     let state = || middle.shell("ip rule; ip -4 route show table all; nft list ruleset");
     let before = state();
     let args = "10.79.1.1:9000 --to 10.79.2.2:9001 --transparent";
@@ -346,12 +414,7 @@ fn a_transparent_proxy_shows_each_client_to_the_backend_by_its_own_address() {
             "10.79.1.1:9000 -c 1000 --source-ip 10.80.0.1-10.80.3.232 -m hello -r 1 --latency-echo --hold 4s",
         );
         held.wait_for_stderr("1,000 of 1,000, holding");
-        let seen = far.shell("ss -Htn state established 'sport = :9001'");
-        let seen: BTreeSet<&str> = seen
-            .lines()
-            .filter_map(|line| line.split_whitespace().nth(3)?.rsplit_once(':'))
-            .map(|(address, _)| address)
-            .collect();
+        let seen = seen(&far);
         assert_eq!(seen.len(), 1000);
         assert!(seen.iter().all(|address| address.starts_with("10.80.")));
         held.wait(PATIENCE).reached();
@@ -398,6 +461,24 @@ fn what_a_proxy_cannot_do_is_refused_in_a_line() {
         (
             "9000 --to 127.0.0.1:80 --transparent --source-ip 127.0.0.1",
             "--source-ip",
+        ),
+        ("9000 --to original", "an address and a port"),
+        ("127.0.0.1:0 --to original", "an address and a port"),
+        (
+            "127.0.0.1:9000 --to original --to 127.0.0.1:80",
+            "leave out the other --to",
+        ),
+        (
+            "127.0.0.1:9000 --to original --accept-proxy",
+            "--accept-proxy",
+        ),
+        (
+            "127.0.0.1:9000 --to original --balance source-hash",
+            "--balance",
+        ),
+        (
+            "127.0.0.1:9000 --to original --backend-tls",
+            "--backend-sni",
         ),
     ] {
         let ran = run(&net, &format!("proxy {args}"));

@@ -195,9 +195,15 @@ struct Source {
     full_until: Time,
 }
 
+/// The address of a client, and the one that it connected to.
+pub type Ends = (SocketAddr, SocketAddr);
+
 /// What is asked of a worker's choice.
 #[derive(Clone, Debug)]
 pub struct Asked {
+    /// Each client goes to the address that it connected to, unless that is one of these, at which the proxy itself listens. All
+    /// these addresses count as one backend, whose own address has no meaning.
+    pub original: Option<Arc<[SocketAddr]>>,
     /// How to choose.
     pub balance: Balance,
     /// The addresses of the backends.
@@ -255,6 +261,17 @@ impl Backends {
         self.asked.balance
     }
 
+    /// Whether clients go to the addresses that they connected to.
+    pub fn are_original(&self) -> bool {
+        self.asked.original.is_some()
+    }
+
+    /// Whether a client that connected to this address can't go there: the proxy would connect to itself, without end.
+    pub fn lead_to_itself(&self, to: SocketAddr) -> bool {
+        let listens = self.asked.original.as_ref();
+        listens.is_some_and(|listens| listens.contains(&to))
+    }
+
     /// How many attempts for one client may reach nobody: two for each backend.
     pub fn tries(&self) -> u8 {
         u8::try_from(2 * self.all.len()).unwrap_or(u8::MAX)
@@ -262,7 +279,18 @@ impl Backends {
 
     /// Chooses a way for a client, and counts the attempt. If all backends are left out, they are tried all the same. `None` if
     /// no source address has a port left.
-    pub fn choose(&mut self, client: Option<IpAddr>, now: Time) -> Option<Way> {
+    pub fn choose(&mut self, client: Option<Ends>, now: Time) -> Option<Way> {
+        if self.are_original() {
+            let (_, to) = client?;
+            self.all[0].held += 1;
+            self.all[0].sources[0].held += 1;
+            self.standing[0].of.attempted.add(1);
+            return Some(Way {
+                to: Some(to),
+                ..Way::default()
+            });
+        }
+        let client = client.map(|(peer, _)| peer.ip());
         let n = self.all.len();
         let in_turn = (0..n).map(|i| (self.next + i) % n);
         let up = |at: &usize| self.all[*at].out_until.is_none_or(|until| until <= now);
@@ -295,8 +323,8 @@ impl Backends {
         Some(Way {
             target: target as u16,
             source: backend.given.at(source),
-            own: None,
             crowded,
+            ..Way::default()
         })
     }
 
@@ -332,6 +360,10 @@ impl Backends {
     }
 
     fn leave_out(&mut self, target: usize, fault: Fault, now: Time) {
+        if self.are_original() {
+            // There is no other for its clients.
+            return;
+        }
         self.all[target].out_until = Some(now + self.asked.left_out);
         let standing = &self.standing[target];
         if standing.out.get() == 0 {
@@ -345,6 +377,9 @@ impl Backends {
         let target = usize::from(way.target);
         self.standing[target].of.failed(cause);
         self.release(way);
+        if self.are_original() {
+            return false;
+        }
         match cause {
             FailCause::Refused
             | FailCause::TimedOut
@@ -422,6 +457,7 @@ mod tests {
         };
         let port = |n: usize| ([10, 0, 0, 9], 80 + n as u16).into();
         let asked = Asked {
+            original: None,
             balance,
             targets: (0..sources.len()).map(port).collect(),
             transparent: false,
@@ -466,7 +502,8 @@ mod tests {
         let mut all = backends(Balance::SourceHash, &[0; 8], 100_000);
         let client = |n: u16| {
             let [high, low] = n.to_be_bytes();
-            Some(IpAddr::from([10, 0, high, low]))
+            let to = ([10, 1, 0, 1], 8080).into();
+            Some((([10, 0, high, low], 1024).into(), to))
         };
         let mut choices = |now: Time| -> Vec<Way> {
             let ways = (0..4000).map(|n| all.choose(client(n), now).unwrap());
@@ -558,6 +595,27 @@ mod tests {
         let both = [(expired, 2), (TlsFailure::NotTls, 2)];
         assert_eq!(of.unsecured, BTreeMap::from(both));
         assert_eq!((of.of.established, of.left_out), (6, 2));
+    }
+
+    #[test]
+    fn clients_go_where_they_wanted_to_but_not_to_the_proxy_itself() {
+        let mut asked = backends(Balance::RoundRobin, &[0], 100).asked;
+        let listens: SocketAddr = ([127, 0, 0, 1], 9000).into();
+        asked.original = Some([listens].into());
+        let mut all = Backends::new(asked, [Standing::default()].into());
+        let client = ([10, 0, 0, 1], 1024).into();
+        for last in 1..=3 {
+            let to = ([10, 2, 0, last], 80).into();
+            assert!(!all.lead_to_itself(to));
+            let way = all.choose(Some((client, to)), at(0)).unwrap();
+            assert_eq!(way.to, Some(to));
+            // Nobody else can serve this client, and others are not kept from going there.
+            assert!(!all.failed(way, FailCause::Refused, at(0)));
+        }
+        assert!(all.lead_to_itself(listens));
+        let standing = &all.standing[0];
+        assert_eq!((standing.of.attempted.get(), standing.out()), (3, None));
+        assert_eq!(all.all[0].held, 0);
     }
 
     #[test]

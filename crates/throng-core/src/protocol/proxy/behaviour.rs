@@ -1,6 +1,6 @@
 //! What a proxy's connections do.
 
-use super::backends::{Backends, Balance};
+use super::backends::{Backends, Balance, Ends};
 use super::counts::EndedBy;
 use super::legs::{Bare, Legs};
 use crate::behaviour::{At, Behaviour, Outbox, Transmit, Way};
@@ -35,7 +35,7 @@ pub struct Proxy<L = Bare> {
     identity: Identity,
     /// The address of each client that has no partner yet, and the one that it connected to, where that is asked for; by the half of
     /// a connection's number.
-    clients: HashMap<u32, (SocketAddr, SocketAddr)>,
+    clients: HashMap<u32, Ends>,
     /// What arrived of headers, by the half of a connection's number.
     parts: Parts,
     /// What a client sent before its backend's handshake was over, by the half of a connection's number: of what was received together
@@ -135,8 +135,13 @@ impl<L: Legs> Proxy<L> {
 
     /// Asks for a partner, or turns the client away.
     fn ask(&mut self, at: &At, out: &mut Outbox) {
-        let client = self.clients.get(&(at.id / 2)).map(|(peer, _)| peer.ip());
+        let client = self.clients.get(&(at.id / 2)).copied();
+        if client.is_some_and(|(_, to)| self.backends.lead_to_itself(to)) {
+            at.counters.proxy.to_itself.add(1);
+            return self.give_up(at, out);
+        }
         let way = self.backends.choose(client, at.now);
+        let client = client.map(|(peer, _)| peer.ip());
         let pair = self.pair(at);
         match way {
             Some(way) => {
@@ -305,7 +310,7 @@ impl<L: Legs> Proxy<L> {
         at.counters.proxy.unsecured(why);
     }
 
-    /// A client sent no right header.
+    /// A client sent no right header, or wants to go where it can't.
     fn give_up(&mut self, at: &At, out: &mut Outbox) {
         self.pair(at).stage = Stage::Alone;
         out.close = true;
@@ -362,6 +367,7 @@ impl<L: Legs> Behaviour for Proxy<L> {
     fn asks_who(&self) -> bool {
         self.identity.send.is_some()
             || self.identity.transparent
+            || self.backends.are_original()
             || self.backends.balance() == Balance::SourceHash
     }
 
@@ -570,6 +576,7 @@ mod tests {
         fn with(backends: usize, balance: Balance, identity: Identity) -> Rig {
             let standing: Arc<[Standing]> = (0..backends).map(|_| Standing::default()).collect();
             let asked = Asked {
+                original: None,
                 balance,
                 targets: (0..backends)
                     .map(|n| ([10, 0, 0, 9], 80 + n as u16).into())
@@ -833,6 +840,44 @@ mod tests {
         // No backend is of this one's family.
         let out = accepted(&mut rig, 4, "[fd00::1]:5000");
         assert!(out.close && out.open.is_none());
+    }
+
+    #[test]
+    fn a_client_goes_where_it_wanted_to_and_is_closed_where_that_is_the_proxy_itself() {
+        let mut rig = Rig::new(1);
+        let listens: SocketAddr = "127.0.0.1:9000".parse().unwrap();
+        let asked = Asked {
+            original: Some([listens].into()),
+            balance: Balance::RoundRobin,
+            targets: Vec::new(),
+            transparent: false,
+            sources: vec![Sources {
+                kernels: true,
+                bound: 0,
+            }],
+            ports: 100,
+            left_out: Duration::from_secs(5),
+            worker: 0,
+        };
+        let backends = Backends::new(asked, Arc::clone(&rig.standing));
+        rig.proxy = Proxy::new(backends, Identity::default());
+        assert!(rig.proxy.asks_who());
+        // The address that it connected to is another machine's.
+        let out = accepted(&mut rig, 0, "192.0.2.1:5000");
+        let way = out.open.unwrap();
+        assert_eq!((way.to, way.own), ("10.0.0.1:8080".parse().ok(), None));
+        let out = rig.failed(0);
+        assert!(out.close && out.open.is_none());
+        rig.closed(0, Closed::ByUs);
+        let peer = "192.0.2.1:5001".parse().unwrap();
+        rig.tell(0, |p, at, _| p.accepted_from(&mut (), peer, listens, at));
+        let out = rig.opened(0);
+        assert!(out.close && out.open.is_none());
+        rig.closed(0, Closed::ByUs);
+        let counts = rig.counters.read().proxy;
+        assert_eq!((counts.turned_away, counts.to_itself), (1, 1));
+        assert_eq!(counts.paired, 0);
+        assert!(rig.proxy.clients.is_empty());
     }
 
     #[test]

@@ -34,6 +34,9 @@ counts! {
         paired,
         /// Clients that were closed because no backend could be reached.
         turned_away,
+        /// Clients that were closed because they connected to the proxy's own address, where they are to be sent on to the one that they
+        /// connected to.
+        to_itself,
         /// Clients that were closed because this process had no file left to find out who they are.
         unidentified,
         /// Bytes received from clients.

@@ -9,7 +9,7 @@ mod legs;
 mod spoken;
 mod summary;
 
-pub use backends::{Asked, Backends, Balance, Fault, OfBackend, Sources, Standing};
+pub use backends::{Asked, Backends, Balance, Ends, Fault, OfBackend, Sources, Standing};
 pub use behaviour::{Identity, Proxy};
 pub use counts::EndedBy;
 pub use legs::{Bare, Legs, Taken};

@@ -98,6 +98,7 @@ impl Rig {
     fn new(clients: bool, backends: bool, identity: Identity) -> Rig {
         let standing: Arc<[Standing]> = [Standing::default()].into();
         let asked = Asked {
+            original: None,
             balance: Balance::RoundRobin,
             targets: vec![([10, 0, 0, 9], 443).into()],
             transparent: false,

@@ -23,6 +23,10 @@ pub struct ProxySummary {
     pub ended: BTreeMap<EndedBy, u64>,
     /// Clients that were closed because no backend could be reached.
     pub turned_away: u64,
+    /// Clients that were closed because they connected to the proxy's own address, where they are to be sent on to the one that they
+    /// connected to.
+    #[serde(default)]
+    pub to_itself: u64,
     /// Clients that were closed because this process had no file left to find out who they are.
     #[serde(default)]
     pub unidentified: u64,
@@ -49,6 +53,7 @@ impl ProxySummary {
             open_at_end: counts.pairs(),
             ended: occurred(EndedBy::ALL, |by| counts.ended(by)),
             turned_away: counts.turned_away,
+            to_itself: counts.to_itself,
             unidentified: counts.unidentified,
             unsecured: occurred(TlsFailure::ALL, |why| counts.unsecured(why)),
             bytes_from_clients: counts.from_clients,
@@ -74,6 +79,10 @@ impl ProxySummary {
                 count(self.turned_away),
                 note,
             ));
+        }
+        if self.to_itself > 0 {
+            let note = "clients that connected to the proxy's own address";
+            rows.push(Row::new(Tone::Bad, "to itself", count(self.to_itself), note));
         }
         if self.unidentified > 0 {
             let note = "clients closed: no file was left to find out who they are";

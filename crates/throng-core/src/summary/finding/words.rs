@@ -497,9 +497,15 @@ impl fmt::Display for Finding {
                 things(*of, "connection"),
                 verb(*closed, "was", "were")
             ),
+            Finding::ClientsToItself { clients } => write!(
+                f,
+                "{} {} closed: connected to the proxy's own address. With --to original, clients connect to a backend, and rules lead their packets here; --print-rules prints them",
+                things(*clients, "client"),
+                verb(*clients, "was", "were")
+            ),
             Finding::ClientsUnidentified { clients } => write!(
                 f,
-                "{} {} closed at once: this process had no file left to find out who they are, as --send-proxy, --transparent and --balance source-hash ask for. Raise its limit: ulimit -Hn",
+                "{} {} closed at once: this process had no file left to find out who they are, as --send-proxy, --transparent, --to original and --balance source-hash ask for. Raise its limit: ulimit -Hn",
                 things(*clients, "client"),
                 verb(*clients, "was", "were")
             ),

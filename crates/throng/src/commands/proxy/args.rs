@@ -29,7 +29,9 @@ Examples:
   throng proxy 8443 --to 10.0.0.7:443 --tls --backend-tls
       TLS from clients, and TLS to the backend.
   throng proxy 8080 --to 10.0.0.7:80 --transparent --print-rules
-      What this machine needs to connect from clients' addresses.";
+      What this machine needs to connect from clients' addresses.
+  throng proxy 127.0.0.1:9000 --to original --transparent
+      In the path of clients to backends, which see only each other.";
 
 /// Send connections on to backends, from many source addresses
 #[derive(Args)]
@@ -39,7 +41,8 @@ pub(crate) struct ProxyArgs {
     #[arg(value_name = "LISTEN", required = true)]
     pub listen: Vec<String>,
 
-    /// A backend; repeatable, and a name stands for all its addresses
+    /// A backend; repeatable, and a name stands for all its addresses. `original` is the address that a client connected to, a
+    /// backend's: the rules of --print-rules lead its packets here
     #[arg(long, value_name = "HOST:PORT", required = true, help_heading = CONNECTIONS)]
     pub to: Vec<String>,
 
@@ -53,13 +56,13 @@ pub(crate) struct ProxyArgs {
     pub source_ip: Vec<SourceRange>,
 
     /// Connect to backends from the client's own address (IP_TRANSPARENT); needs CAP_NET_ADMIN, and the rules of
-    /// --print-rules
+    /// --print-rules. With --to original, neither end notices the proxy
     #[arg(long, conflicts_with = "source_ip", help_heading = CONNECTIONS)]
     pub transparent: bool,
 
-    /// With --transparent: print the commands that make this machine receive the answers to clients' addresses, or those that
-    /// undo that (--print-rules=undo), then exit
-    #[arg(long, value_name = "WHAT", requires = "transparent", num_args = 0..=1, require_equals = true, default_missing_value = "add", help_heading = CONNECTIONS)]
+    /// With --transparent or --to original: print the commands that make this machine receive the answers to clients' addresses,
+    /// and clients' packets to backends, or those that undo that (--print-rules=undo), then exit
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "add", help_heading = CONNECTIONS)]
     pub print_rules: Option<RulesArg>,
 
     /// Begin connections to backends with a header of the PROXY protocol, which names the client

@@ -6,12 +6,18 @@ use crate::ask::load::server;
 use crate::ask::{sockets, target};
 use throng_core::scenario::{ProxyScenario, TlsClient};
 
+/// The backend that is the address that a client connected to. No other one has this name: it has no port.
+const ORIGINAL: &str = "original";
+
 /// The scenario that `args` ask for. The names of backends are not resolved yet.
 pub(crate) fn scenario(args: &ProxyArgs) -> Result<ProxyScenario, Failure> {
     refuse_what_has_no_effect(args)?;
+    let (original, to): (Vec<String>, Vec<String>) =
+        args.to.iter().cloned().partition(|to| to == ORIGINAL);
     ProxyScenario {
         listen: target::listen_on(&args.listen)?,
-        to: target::backends(&args.to)?,
+        to: target::backends(&to)?,
+        to_original: !original.is_empty(),
         balance: args.balance,
         source_ip: args.source_ip.clone(),
         transparent: args.transparent,
@@ -43,8 +49,14 @@ pub(crate) fn scenario(args: &ProxyArgs) -> Result<ProxyScenario, Failure> {
     .map_err(|e| Failure::usage(e.to_string()))
 }
 
-/// Refuses options of TLS where it is not spoken.
+/// Refuses options of TLS where it is not spoken, and rules where none are needed.
 fn refuse_what_has_no_effect(args: &ProxyArgs) -> Result<(), Failure> {
+    let needs_rules = args.transparent || args.to.iter().any(|to| to == ORIGINAL);
+    if args.print_rules.is_some() && !needs_rules {
+        return Err(Failure::usage(
+            "--print-rules prints what --transparent and --to original need: add one of them",
+        ));
+    }
     let tls = &args.tls;
     let clients = [
         (tls.ssl_cert.is_some(), "--ssl-cert"),

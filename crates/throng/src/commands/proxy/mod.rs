@@ -10,6 +10,7 @@ use crate::outputs::Occasion;
 use crate::{Failure, command_line, output, signals, terminal};
 use args::RulesArg;
 use throng_core::scenario::ProxyScenario;
+use throng_core::transparent::Delivered;
 use throng_report::json::Outcome;
 use throng_report::transparent;
 use throng_run::{Attached, Machine};
@@ -26,9 +27,14 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     }
     if let Some(what) = args.print_rules {
         target::resolve_backends(&mut scenario.to)?;
+        let (listens, backends) = (scenario.listening(), scenario.backends());
+        let delivered = Delivered {
+            answers: if scenario.transparent { &backends } else { &[] },
+            clients: if scenario.to_original { &listens } else { &[] },
+        };
         let text = match what {
-            RulesArg::Add => transparent::rules(&scenario.backends()),
-            RulesArg::Undo => transparent::undone(&scenario.backends()),
+            RulesArg::Add => transparent::rules(&delivered),
+            RulesArg::Undo => transparent::undone(&delivered),
         };
         return output::to_stdout(text.as_bytes()).map(|()| 0);
     }

@@ -718,7 +718,7 @@ fn any_proxy() -> BoxedStrategy<Scenario> {
             select(Balance::ALL.map(|(_, balance)| balance).to_vec()),
             vec(sources, 0..3),
             option::of(version),
-            any::<(bool, bool)>(),
+            any::<(bool, bool, bool)>(),
         ),
         (time.clone(), time.clone(), time),
         (option::of(1..9_999_999u32), option::of(1..9_999_999u32)),
@@ -733,17 +733,23 @@ fn any_proxy() -> BoxedStrategy<Scenario> {
             |(
                 listen,
                 to,
-                (balance, source_ip, send_proxy, (accept_proxy, transparent)),
+                (balance, source_ip, send_proxy, (accept_proxy, transparent, to_original)),
                 (connect_timeout, left_out, drain_timeout),
                 (backlog, max_connections),
                 ((_, duration, workers, engine, force), sockets, tls, backend_tls),
             )| {
+                let original = ProxyScenario::default();
+                let (to, balance, source_ip, accept_proxy) = match to_original {
+                    true => (original.to, original.balance, original.source_ip, false),
+                    false => (to, balance, source_ip, accept_proxy),
+                };
                 Scenario::Proxy(Box::new(ProxyScenario {
                     listen: listen
                         .into_iter()
                         .map(|at| ListenAddress(at.into()))
                         .collect(),
                     to,
+                    to_original,
                     balance,
                     source_ip,
                     transparent,
