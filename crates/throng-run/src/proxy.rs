@@ -17,9 +17,7 @@ use std::time::Duration;
 use throng_core::human;
 use throng_core::observer::Note;
 use throng_core::plan::{self, ProxyPlan};
-use throng_core::protocol::proxy::{
-    Asked, Backends, Fault, Identity, OfBackend, Proxy, Standing,
-};
+use throng_core::protocol::proxy::{Asked, Backends, Fault, Identity, OfBackend, Proxy, Standing};
 use throng_core::protocol::tls::TlsFailure;
 use throng_core::record::{Ending, Mark, Phase, Record};
 use throng_core::scenario::ProxyScenario;
@@ -191,7 +189,10 @@ impl Told {
         let rest = format!("left out for {} at a time", human::duration(left_out));
         match (out, self.out) {
             (Some(Fault::Unreached(why)), _) => {
-                format!("backend {target} can't be reached ({}): {rest}", why.words())
+                format!(
+                    "backend {target} can't be reached ({}): {rest}",
+                    why.words()
+                )
             }
             (Some(Fault::Unsecured(why)), _) => format!(
                 "TLS with backend {target} fails ({}){}: {rest}",

@@ -371,6 +371,11 @@ pub trait Behaviour {
         out.close = true;
     }
 
+    /// The worker ends, and with it the streams of all connections that are still open: appends what goes before the end of this one.
+    /// It is sent as far as the kernel takes it at once. It is not called while something else is being sent, nor where
+    /// connections are reset.
+    fn parting(&mut self, _: &mut Self::Conn, _: &At, _out: &mut Vec<u8>) {}
+
     /// The connection is gone.
     fn closed(&mut self, _: &mut Self::Conn, _why: Closed, _: &At) {}
 

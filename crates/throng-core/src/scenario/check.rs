@@ -15,6 +15,7 @@ use crate::protocol::{Protocol, ProtocolKind, Says, Scheme, ServeMode};
 use crate::storm::Dropping;
 use crate::target::Port;
 use crate::unix_socket::Endpoint;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The option of a protocol that has exchanges on a connection of its own.
@@ -259,7 +260,9 @@ pub enum Contradiction {
     #[error("--to original connects each client to the address that it connected to: {0}")]
     NotOriginal(&'static str),
     /// An address at which such a proxy can't listen.
-    #[error("--to original needs an address and a port of this machine to listen on, not {0}: write 127.0.0.1:9000 or [::1]:9000. Clients that connect to the proxy itself have to be told from others")]
+    #[error(
+        "--to original needs an address and a port of this machine to listen on, not {0}: write 127.0.0.1:9000 or [::1]:9000. Clients that connect to the proxy itself have to be told from others"
+    )]
     ListensAnywhere(SocketAddr),
     /// Source addresses of a proxy's own, and those of its clients.
     #[error("--transparent connects from clients' addresses: leave out --source-ip")]
@@ -937,11 +940,14 @@ impl ProxyScenario {
     }
 
     fn check_original(&self) -> Result<(), Contradiction> {
-        let nameless = self.backend_tls.as_ref().is_some_and(|tls| tls.sni.is_none());
+        let nameless = self
+            .backend_tls
+            .as_ref()
+            .is_some_and(|tls| tls.sni.is_none());
         for (wrong, why) in [
             (!self.to.is_empty(), "leave out the other --to"),
             (
-                self.balance != Balance::default(),
+                self.balance != ProxyScenario::default().balance,
                 "there is nothing to balance, so leave out --balance",
             ),
             (!self.source_ip.is_empty(), "leave out --source-ip"),

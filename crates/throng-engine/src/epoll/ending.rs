@@ -2,7 +2,7 @@
 
 use super::poll;
 use super::reading::{DISCARD_BYTES, READS_A_TURN};
-use super::worker::Worker;
+use super::worker::{BLOCKED, Worker};
 use crate::closing::{AWAIT_PEERS, CLOSE_PATIENCE};
 use crate::job::Closing;
 use crate::socket;
@@ -28,14 +28,26 @@ impl<B: Behaviour> Worker<B> {
     /// The kernel allows only so many, and resets the others.
     fn await_peers(&mut self) {
         self.poll.remove(self.waker.raw());
+        let now = self.table.clock.now();
         let mut open = 0;
-        for (file, conn) in self.files.iter_mut().zip(&self.table.conns) {
-            match file {
+        let mut last = Vec::new();
+        for index in 0..self.files.len().min(self.table.conns.len()) {
+            let conn = &self.table.conns[index];
+            match &self.files[index] {
                 Some(fd) if conn.state == State::Open => {
+                    if conn.marks & BLOCKED == 0 {
+                        self.table.parting(index as u32, now, &mut last);
+                    }
+                    if !last.is_empty() {
+                        // What the kernel does not take is not worth waiting for.
+                        let sent = poll::send(fd.as_raw_fd(), &last, false).unwrap_or(0);
+                        self.table.counters.bytes_sent.add(sent as u64);
+                        last.clear();
+                    }
                     socket::finish_sending(fd.as_raw_fd());
                     open += 1;
                 }
-                _ => *file = None,
+                _ => self.files[index] = None,
             }
         }
         let began = Instant::now();

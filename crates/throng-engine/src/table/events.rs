@@ -84,6 +84,11 @@ impl<B: Behaviour> Table<B> {
         self.tell(index, now, |b, conn, at| b.woken(conn, at, out));
     }
 
+    /// Appends what a connection sends before the end of its stream, which is the worker's.
+    pub fn parting(&mut self, index: u32, now: Time, out: &mut Vec<u8>) {
+        self.tell(index, now, |b, conn, at| b.parting(conn, at, out));
+    }
+
     /// The order to say farewell reaches a connection.
     pub fn farewell(&mut self, index: u32, now: Time, out: &mut Outbox) {
         self.tell(index, now, |b, conn, at| b.farewell(conn, at, out));

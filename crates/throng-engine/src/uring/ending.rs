@@ -2,12 +2,13 @@
 
 use super::abi::{IORING_CQE_BUFFER_SHIFT, IORING_CQE_F_BUFFER, IORING_CQE_F_MORE};
 use super::op::{self, Op, Tag};
-use super::worker::{RECEIVING, Worker};
+use super::worker::{RECEIVING, SENDING, SHUT, SPILLING, SUBMITTING, Worker};
 use crate::closing::{AWAIT_PEERS, CLOSE_PATIENCE};
 use crate::job::Closing;
 use crate::table::State;
 use std::time::{Duration, Instant};
 use throng_core::behaviour::Behaviour;
+use throng_core::time::Time;
 
 impl<B: Behaviour> Worker<B> {
     /// Closes everything: ends the receives and empties the file tables in this thread, so that workers close
@@ -21,8 +22,11 @@ impl<B: Behaviour> Worker<B> {
             // The accept that waits there would keep the port until the kernel has closed the ring.
             listener.refuse();
         }
+        // It stays until the rings are closed.
+        let mut last = Vec::new();
         match self.table.closing() {
             Closing::ShutDown => {
+                last = self.say_last(now);
                 // A socket that is closed before the peer's FIN has come is an orphan. The kernel allows only so many,
                 // and resets the others.
                 let rest = self.end_receives(Some(libc::SHUT_WR), AWAIT_PEERS);
@@ -39,6 +43,32 @@ impl<B: Behaviour> Worker<B> {
         }
         self.table.close_all(now);
         self.rings.clear();
+        drop(last);
+    }
+
+    /// Sends what behaviours say before the ends of the streams of connections on which nothing else is being sent, as far as the kernel
+    /// takes it at once. Returns the memory of that.
+    fn say_last(&mut self, now: Time) -> Vec<Vec<u8>> {
+        const BUSY: u8 = SENDING | SUBMITTING | SPILLING | SHUT;
+        let mut all = Vec::new();
+        for index in 0..self.table.conns.len() as u32 {
+            let conn = &self.table.conns[index as usize];
+            let (marks, generation) = (conn.marks, conn.generation);
+            if conn.state != State::Open || marks & RECEIVING == 0 || marks & BUSY != 0 {
+                continue;
+            }
+            let mut last = Vec::new();
+            self.table.parting(index, now, &mut last);
+            if last.is_empty() {
+                continue;
+            }
+            let (at, slot) = self.place(index);
+            let tag = Tag::new(Op::Quiet, slot, generation, 0);
+            let send = op::send_silently(last.as_ptr() as u64, last.len() as u32, false, tag);
+            self.rings[at].push(send);
+            all.push(last);
+        }
+        all
     }
 
     /// Shuts down all connections that are being received from, if `how` is given, and waits for their receives to end:

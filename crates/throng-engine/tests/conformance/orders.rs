@@ -27,6 +27,7 @@ on_each_engine![
     orders_given_before_a_worker_starts_hold_for_it,
     a_client_can_be_closed_with_attempts_in_flight,
     farewell_is_said_on_each_connection_after_what_is_under_way,
+    what_is_said_last_arrives_before_the_end_unless_something_is_being_sent,
 ];
 
 fn a_client_ordered_to_stop_opening_holds_what_it_has(engine: Engine) {
@@ -326,4 +327,41 @@ fn farewell_is_said_on_each_connection_after_what_is_under_way(engine: Engine) {
     side.wait("all are closed", |t| t.closed(Closed::ByUs) == 20);
     side.stays("nothing is opened again", |t| t.attempted == 20);
     side.close();
+}
+
+fn what_is_said_last_arrives_before_the_end_unless_something_is_being_sent(engine: Engine) {
+    /// Sends as much as it is asked for, in thousands of bytes.
+    struct Parts;
+    impl Behaviour for Parts {
+        type Conn = ();
+        fn memory(&self) -> Arc<[u8]> {
+            vec![b'x'; 9_000_000].into()
+        }
+        fn opened(&mut self, (): &mut (), _: &At, _: &mut Outbox) {}
+        fn received(&mut self, (): &mut (), bytes: &[u8], _: &At, out: &mut Outbox) {
+            out.send = Transmit::Memory(0..u32::from(bytes[0]) * 1000 * 1000);
+        }
+        fn parting(&mut self, (): &mut (), _: &At, out: &mut Vec<u8>) {
+            out.extend_from_slice(b"end");
+        }
+    }
+    let side = Serve::on(engine).with(|| Parts);
+    let mut quiet: Vec<_> = (0..20).map(|_| peer::connect(side.address())).collect();
+    let mut busy = peer::connect(side.address());
+    side.wait("all are up", |t| t.open() == 21);
+    busy.write_all(&[9]).expect("sent");
+    side.settles("its peer reads nothing", |t| t.bytes_received == 1);
+    let readers = std::thread::spawn(move || {
+        for peer in &mut quiet {
+            let mut got = Vec::new();
+            peer.read_to_end(&mut got).expect("all, then the end");
+            assert_eq!(got, b"end");
+        }
+        let mut got = Vec::new();
+        // Its stream is cut.
+        let _ = busy.read_to_end(&mut got);
+        assert!(!got.ends_with(b"end"), "{} bytes", got.len());
+    });
+    side.close();
+    readers.join().expect("each got what it should");
 }

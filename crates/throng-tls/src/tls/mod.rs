@@ -9,7 +9,7 @@ pub use pair::PairTls;
 pub use state::{Tls, TlsConn};
 
 use self::outgoing::{fail, seal_portion};
-use self::state::{BEGUN, OPENED, PEER_CLOSED, Phase, UNREAD};
+use self::state::{BEGUN, OPENED, PEER_CLOSED, Phase, SAID_CLOSE, UNREAD};
 use crate::guard;
 use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Steer, Traffic};
 use throng_core::protocol::tls::TlsFailure;
@@ -128,6 +128,17 @@ impl<B: Behaviour> Behaviour for Tls<B> {
             self.ask(conn, out, |inner, conn, out| inner.farewell(conn, at, out));
         } else {
             out.close = true;
+        }
+    }
+
+    fn parting(&mut self, conn: &mut Self::Conn, _: &At, out: &mut Vec<u8>) {
+        if conn.marks & SAID_CLOSE == 0
+            && let Phase::Secured(session) = &mut conn.phase
+            && session.left.is_empty()
+        {
+            // RFC 8446, 6.1: a close_notify goes before the end of what a side sends.
+            conn.marks |= SAID_CLOSE;
+            session.seal_close(&mut self.work.keys, out);
         }
     }
 

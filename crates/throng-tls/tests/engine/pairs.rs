@@ -295,6 +295,25 @@ fn the_end_of_a_stream_arrives_and_the_other_goes_on() {
 }
 
 #[test]
+fn the_end_of_the_proxy_is_said_on_both_sides() {
+    on_each_pair(|engine, speak| {
+        let between = Between::new(engine, speak);
+        let pair = between.pair();
+        let readers = pair.map(|mut peer| {
+            thread::spawn(move || {
+                // rustls fails where there is no close_notify.
+                let end = peer.read_to_end(&mut Vec::new());
+                assert_eq!(end.map_err(|e| e.kind()), Ok(0));
+            })
+        });
+        between.side.close();
+        for reader in readers {
+            reader.join().expect("an end that was said");
+        }
+    });
+}
+
+#[test]
 fn an_end_without_a_close_notify_arrives_as_one() {
     on_each_end(|side, first, mut second| {
         if !first.speaks() {

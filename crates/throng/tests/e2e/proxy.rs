@@ -69,7 +69,8 @@ fn backends_take_turns_and_one_that_refuses_is_left_out_and_told() {
             ),
         );
         load(&net, "127.0.0.1:9000 -c 300 --hold 300ms").reached();
-        proxied.wait_for_stderr("backend 127.0.0.1:9003 can't be reached (refused): left out for 5");
+        proxied
+            .wait_for_stderr("backend 127.0.0.1:9003 can't be reached (refused): left out for 5");
         for server in servers {
             stop_serving(server);
         }
@@ -361,7 +362,9 @@ fn clients_that_address_a_backend_go_through_the_proxy_and_neither_end_notices()
         let proxied = proxy(&middle, &format!("{args} {transparent} --engine {engine}"));
         let held = start_load(
             &near,
-            &format!("10.79.2.2:9001 -c {clients} --source-ip 10.80.0.1-{last} -m hello -r 1 --latency-echo --hold 3s"),
+            &format!(
+                "10.79.2.2:9001 -c {clients} --source-ip 10.80.0.1-{last} -m hello -r 1 --latency-echo --hold 3s"
+            ),
         );
         held.wait_for_stderr(", holding");
         let seen = seen(&far);

@@ -111,7 +111,11 @@ fn a_backend_with_which_tls_fails_is_left_out_by_name_until_it_works() {
     let (net, authority) = (Net::own(), Authority::new());
     let (certificate, key) = authority.issue("server", &NAMES);
     let ca = authority.ca_file().display().to_string();
-    let files = format!("--ssl-cert {} --ssl-key {}", certificate.display(), key.display());
+    let files = format!(
+        "--ssl-cert {} --ssl-key {}",
+        certificate.display(),
+        key.display()
+    );
     for engine in ENGINES {
         let good = serve(&net, &format!("127.0.0.1:9001 --mode echo --tls {files}"));
         // A certificate of its own, made for the run.
@@ -144,9 +148,16 @@ fn a_backend_with_which_tls_fails_is_left_out_by_name_until_it_works() {
             panic!("{:?}", proxy.backends);
         };
         assert_eq!((good.left_out, good.unsecured.len()), (0, 0), "{good:?}");
-        assert!(mended.unsecured[&TlsFailure::UnknownAuthority] >= 1, "{mended:?}");
+        assert!(
+            mended.unsecured[&TlsFailure::UnknownAuthority] >= 1,
+            "{mended:?}"
+        );
         assert!(mended.left_out >= 1 && bare.left_out >= 1, "{proxy:?}");
-        let all: u64 = proxy.backends.iter().flat_map(|b| b.unsecured.values()).sum();
+        let all: u64 = proxy
+            .backends
+            .iter()
+            .flat_map(|b| b.unsecured.values())
+            .sum();
         assert_eq!(all, proxy.unsecured.values().sum::<u64>(), "{proxy:?}");
         // One client tries one at a time: the others stay with the one that works.
         assert!(good.of.established >= 18, "{proxy:?}");

@@ -494,6 +494,12 @@ impl<L: Legs> Behaviour for Proxy<L> {
         self.legs.take_measured()
     }
 
+    fn parting(&mut self, (): &mut (), at: &At, out: &mut Vec<u8>) {
+        if self.speaks(is_to_backend(at)) {
+            self.legs.seal_end(at.id, out);
+        }
+    }
+
     fn closed(&mut self, (): &mut (), why: Closed, at: &At) {
         if L::SPEAK {
             self.legs.closed(why, at);

@@ -82,7 +82,12 @@ impl ProxySummary {
         }
         if self.to_itself > 0 {
             let note = "clients that connected to the proxy's own address";
-            rows.push(Row::new(Tone::Bad, "to itself", count(self.to_itself), note));
+            rows.push(Row::new(
+                Tone::Bad,
+                "to itself",
+                count(self.to_itself),
+                note,
+            ));
         }
         if self.unidentified > 0 {
             let note = "clients closed: no file was left to find out who they are";
@@ -94,7 +99,10 @@ impl ProxySummary {
             ));
         }
         for (why, n) in &self.unsecured {
-            let note = format!("clients closed, TLS with the backend failed: {}", why.words());
+            let note = format!(
+                "clients closed, TLS with the backend failed: {}",
+                why.words()
+            );
             rows.push(Row::new(Tone::Bad, "unsecured", count(*n), note));
         }
         rows.push(Row::new(Tone::Plain, "peak", count(self.peak), "at once"));

@@ -237,6 +237,12 @@ impl<B: Behaviour> Behaviour for Headed<B> {
         }
     }
 
+    fn parting(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Vec<u8>) {
+        if conn.stage.is_begun() {
+            self.inner.parting(&mut conn.inner, at, out);
+        }
+    }
+
     fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At) {
         match conn.stage {
             Stage::Awaited => {
