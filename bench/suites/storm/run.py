@@ -9,8 +9,9 @@ network namespace of its own.
 
 Prints a table for each, and exits with 1 if a number is not the server's own: how many came back, and when, as it logged
 them. Needs root, iproute2, nginx with its stream module, haproxy, go, python3, and files for the connections: each process may
-have `ulimit -Hn` of them, so nginx has two workers, and HAProxy and the Go server are two processes each that share the port
-(SO_REUSEPORT). `throng serve` needs none (io_uring), and has five times the connections.
+have `ulimit -Hn` of them, so nginx has two workers, and the Go server is two processes that share the port (SO_REUSEPORT).
+HAProxy keeps two for each connection free, one for its server, so it is three. `throng serve` needs none (io_uring), and has
+five times the connections.
 """
 
 import argparse
@@ -123,13 +124,16 @@ class Space:
     def read(self, *words):
         return subprocess.run(self.words(*words), check=True, capture_output=True, text=True).stdout
 
+    def listeners(self, port):
+        return self.read("ss", "-Hltn").count(f":{port} ")
+
     def start(self, *words, port=None, listeners=1, **more):
         """Starts a process. With a port, returns once there are so many listeners on it."""
         more = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **more}
         process = subprocess.Popen(self.words(*words), **more)
         self.started.append(process)
         began = time.monotonic()
-        while port and self.read("ss", "-Hltn").count(f":{port} ") < listeners:
+        while port and self.listeners(port) < listeners:
             if process.poll() is not None or time.monotonic() > began + PATIENCE:
                 sys.exit(f"{words[0]} does not listen on port {port}")
             time.sleep(0.02)
@@ -183,17 +187,17 @@ def kill(processes):
         process.wait()
 
 
-# Processes that share the connections to a server.
-SHARE = 2
+# Processes that share the connections to a server, and to HAProxy.
+SHARE, SHARE_HAPROXY = 2, 3
+HARD = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
-def files(connections):
-    """What each of them needs: an uneven share, and its own."""
-    needed = connections // SHARE + connections // 20 + 200
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if needed > hard:
-        sys.exit(f"{connections:,} connections take {needed:,} files of each of {SHARE} processes, and ulimit -Hn is {hard:,}")
-    return needed
+def share(connections, processes, each=1):
+    """What one of the processes has room for: an uneven share, at so many files each."""
+    room = connections // processes + connections // 20 + 100
+    if room * each + 100 > HARD:
+        sys.exit(f"{connections:,} connections take {room * each + 100:,} files of a process; ulimit -Hn is {HARD:,}")
+    return room
 
 
 def settled(path):
@@ -213,8 +217,8 @@ def nginx(space, connections):
     # it was.
     config = f"""{f"load_module {STREAM};" if STREAM.exists() else ""}
 daemon off; worker_processes {SHARE}; user root; pid {space.at}/pid; error_log {space.at}/error;
-worker_rlimit_nofile {files(connections)};
-events {{ worker_connections {files(connections) - 50}; }}
+worker_rlimit_nofile {share(connections, SHARE) + 100};
+events {{ worker_connections {share(connections, SHARE)}; }}
 stream {{ log_format times "$msec $session_time"; access_log {space.at}/log times; preread_timeout 600s;
   server {{ listen 127.0.0.1:9000 backlog=4096 reuseport; ssl_preread on; proxy_pass 127.0.0.1:9; }} }}"""
     (space.at / "nginx.conf").write_text(config)
@@ -229,13 +233,11 @@ def nginx_own(space, _):
 
 def haproxy(space, connections):
     started = []
-    for n in range(SHARE):
+    for n in range(SHARE_HAPROXY):
         config = f"""global
  stats socket {space.at}/socket{n} level admin
  log stdout format raw local0
- no strict-limits
- ulimit-n {files(connections)}
- maxconn {files(connections) - 100}
+ maxconn {share(connections, SHARE_HAPROXY, each=2)}
 defaults
  mode tcp
  log global
@@ -260,7 +262,7 @@ backend b
 def haproxy_own(space, _):
     ask = "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b'show stat\\n'); print(s.makefile().read())"
     accepted, times = 0, []
-    for n in range(SHARE):
+    for n in range(SHARE_HAPROXY):
         text = space.read("python3", "-c", ask, space.at / f"socket{n}")
         rows = [line.split(",") for line in text.splitlines() if line]
         column = rows[0].index("stot")
@@ -317,6 +319,9 @@ def killed(asked, name, start, own, connections, exact):
                           "--allow-lost", "100%", "127.0.0.1:9000")
         kill(server)
         time.sleep(1)
+        # A process with many connections takes a while to die.
+        while space.listeners(9000):
+            time.sleep(0.02)
         server = start(space, connections)
         result = space.result(load)
         storm = result["storms"][0]
