@@ -67,11 +67,18 @@ impl<B: Behaviour> Worker<B> {
     /// Closes a connection at once, or resets it, because it is to be dropped.
     pub(super) fn drop_connection(&mut self, index: u32, reset: bool, now: Time) {
         if reset {
-            let (at, _) = self.place(index);
-            let quiet = self.tag(Op::Quiet, index, 0);
-            self.rings[at].push(op::set_option(&RESETS, quiet));
+            self.cut(index);
         }
         self.finish(index, Closed::ByUs, now);
+    }
+
+    /// Has a connection end with a reset when it is closed.
+    pub(super) fn cut(&mut self, index: u32) {
+        let (at, _) = self.place(index);
+        let quiet = self.tag(Op::Quiet, index, 0);
+        self.rings[at].push(op::set_option(&RESETS, quiet));
+        let generation = self.table.conns[index as usize].generation;
+        self.cut.insert((index, generation));
     }
 
     /// Ends a connection, and its partner if it has one.
@@ -95,10 +102,16 @@ impl<B: Behaviour> Worker<B> {
         let (at, slot) = self.place(index);
         let marks = *self.marks(index);
         let generation = self.table.conns[index as usize].generation;
-        // Requests hold the socket; the shutdown ends them. (A cancel misses a send that is being retried.)
+        let cut = !self.cut.is_empty() && self.cut.remove(&(index, generation));
+        // Requests hold the socket; the shutdown ends them. (A cancel misses a send that is being retried.) It sends a FIN, too, which
+        // would pass for the end of all that there was.
         let busy = marks & (SENDING | SPILLING) != 0;
         if busy {
-            self.rings[at].push(op::shutdown_first(slot, generation));
+            let first = match cut {
+                true => op::reset_first(slot, generation),
+                false => op::shutdown_first(slot, generation),
+            };
+            self.rings[at].push(first);
         } else if marks & RECEIVING != 0 {
             self.end_receive(index);
         } else if self.table.reads() == Reads::Never {

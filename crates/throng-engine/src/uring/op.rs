@@ -427,6 +427,25 @@ pub(super) fn shutdown_first(slot: u32, generation: u16) -> Sqe {
     }
 }
 
+/// An address of no family, which ends a connection (connect(2)).
+static NOWHERE: libc::sockaddr = libc::sockaddr {
+    sa_family: libc::AF_UNSPEC as libc::sa_family_t,
+    sa_data: [0; 14],
+};
+
+/// Resets the connection in `slot`, which ends all that is done with it, and the close that is pushed next follows it.
+pub(super) fn reset_first(slot: u32, generation: u16) -> Sqe {
+    Sqe {
+        opcode: Opcode::IORING_OP_CONNECT as u8,
+        flags: IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS | IOSQE_IO_HARDLINK,
+        fd: slot as i32,
+        addr: &raw const NOWHERE as u64,
+        off: size_of_val(&NOWHERE) as u64,
+        user_data: Tag::new(Op::Quiet, slot, generation, 0).encode(),
+        ..Sqe::default()
+    }
+}
+
 /// Closes the file in `slot`, which is free at once.
 pub(super) fn close(slot: u32, generation: u16) -> Sqe {
     Sqe {

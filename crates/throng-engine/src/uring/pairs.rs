@@ -9,7 +9,7 @@ use super::opening::{ACCEPT_REST, push_connect};
 use super::sending::PAUSE_ABOVE;
 use super::unsettled::Source;
 use super::worker::{PAUSED, RECEIVING, SENDING, SHUT, SPILLING, SUBMITTING, Worker};
-use crate::socket::{self, RESETS};
+use crate::socket;
 use crate::table::{State, Step, is_cut, partner_of};
 use std::mem::{replace, take};
 use std::ops::Range;
@@ -192,10 +192,7 @@ impl<B: Behaviour> Worker<B> {
             return;
         }
         if cut {
-            let (at, slot) = self.place(partner);
-            let generation = self.table.conns[partner as usize].generation;
-            let quiet = Tag::new(Op::Quiet, slot, generation, 0);
-            self.rings[at].push(op::set_option(&RESETS, quiet));
+            self.cut(partner);
         }
         if resume {
             self.read_on(partner);
@@ -375,10 +372,7 @@ impl<B: Behaviour> Worker<B> {
         match self.table.conns[partner as usize].state {
             State::Open => {
                 if is_cut(why) {
-                    let (at, slot) = self.place(partner);
-                    let generation = self.table.conns[partner as usize].generation;
-                    let quiet = Tag::new(Op::Quiet, slot, generation, 0);
-                    self.rings[at].push(op::set_option(&RESETS, quiet));
+                    self.cut(partner);
                 }
                 self.finish_one(partner, Closed::ByUs, now);
             }

@@ -16,7 +16,7 @@ use super::unsettled::Silent;
 use crate::job::Job;
 use crate::socket::EventFd;
 use crate::table::{Fired, OwnEnds, State, Table};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,6 +97,8 @@ pub(super) struct Worker<B: Behaviour> {
     /// The connections that are being opened from a part of the local ports, by their places and generations; of partners, their
     /// ways.
     pub parted: HashMap<(u32, u16), Option<Way>>,
+    /// Connections that end with a reset, by their places and generations, until they are closed.
+    pub cut: HashSet<(u32, u16)>,
     /// The number of unsettled sends from receive buffers, on the ring being visited.
     pub echoes: u32,
     /// The list of the sends that were settled last, kept for its memory.
@@ -164,6 +166,7 @@ impl<B: Behaviour> Worker<B> {
             floods: Floods::default(),
             own_ends: HashMap::new(),
             parted: HashMap::new(),
+            cut: HashSet::new(),
             echoes: 0,
             settled: Vec::new(),
             settled_sends: 0,

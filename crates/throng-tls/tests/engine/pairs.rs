@@ -343,6 +343,34 @@ fn a_reset_of_either_arrives_on_the_other() {
     });
 }
 
+#[test]
+fn a_stream_that_breaks_off_in_a_record_ends_with_a_reset() {
+    on_each(|engine| {
+        for speak in [(true, false), (true, true)] {
+            // With much on its way, the proxy may be sending at that moment.
+            for length in [0, 100_000, 1_000_000] {
+                let between = Between::new(engine, speak);
+                let [mut client, mut backend] = between.pair();
+                let sending = thread::spawn(move || {
+                    // What is on its way when the other end resets may be refused.
+                    let sent = client.write_all(&vec![b'x'; length]);
+                    if sent.and_then(|()| client.flush()).is_ok() {
+                        let no_record = [23, 3, 3, 0, 32].into_iter().chain([7; 32]);
+                        let _ = client.socket().write_all(&no_record.collect::<Vec<u8>>());
+                    }
+                    client
+                });
+                let end = backend.read_to_end(&mut Vec::new());
+                assert_eq!(end.map_err(|e| e.kind()), Err(ErrorKind::ConnectionReset));
+                drop(sending.join().expect("it sent"));
+                let tally = between.side.wait("both end", |t| t.closed_in_all() == 2);
+                assert_eq!(tally.tls.broken, 1, "{tally:?}");
+                between.side.close();
+            }
+        }
+    });
+}
+
 /// The most that a pair keeps in each direction, as without TLS, and what encryption adds.
 fn bound(engine: Engine) -> u64 {
     let plain = match engine {

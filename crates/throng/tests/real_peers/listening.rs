@@ -52,7 +52,12 @@ fn markers_tell_another_process_how_old_messages_are() {
         let sent = stop_serving(server).traffic;
         assert!(sent.messages_sent >= marked.count, "{ran}");
         // Those of the last moment are on their way when the connections close.
-        assert_near("markers", marked.count as f64, sent.messages_sent as f64, 0.1);
+        assert_near(
+            "markers",
+            marked.count as f64,
+            sent.messages_sent as f64,
+            0.1,
+        );
 
         // … and from who connects to us.
         let mut listener = start_load(
