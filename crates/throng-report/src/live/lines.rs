@@ -137,7 +137,8 @@ fn state(snapshot: &Snapshot) -> Vec<Part> {
         parts.push(Part { text, style: BAD });
     }
     let lost = lost(now);
-    if lost > 0 && !matches!(snapshot.phase, Phase::Serving) {
+    // Who comes to a proxy may leave when it wants.
+    if lost > 0 && snapshot.phase != Phase::Serving && !is_proxy(now) {
         let text = format!("{} lost", human::count(lost));
         parts.push(Part { text, style: BAD });
     }

@@ -49,7 +49,8 @@ impl ProxySummary {
         let counts = &tally.proxy;
         ProxySummary {
             pairs: counts.paired,
-            peak: peak.max(counts.pairs()),
+            // Those that come and go between two looks are seen by none.
+            peak: peak.max(counts.pairs()).max(counts.paired.min(1)),
             open_at_end: counts.pairs(),
             ended: occurred(EndedBy::ALL, |by| counts.ended(by)),
             turned_away: counts.turned_away,
