@@ -413,6 +413,11 @@ pub enum Finding {
         /// How many.
         clients: u64,
     },
+    /// A proxy ended while clients had connections to backends, and closed them.
+    ClientsCut {
+        /// How many.
+        clients: u64,
+    },
     /// Headers of the PROXY protocol named clients that were not announced (`--proxy-source`).
     ClientsUnannounced {
         /// How many headers did.
@@ -647,6 +652,7 @@ impl Finding {
             Finding::ClientsToItself { .. } => "clients_to_itself",
             Finding::ClientsUnidentified { .. } => "clients_unidentified",
             Finding::BackendsUnsecured { .. } => "backends_unsecured",
+            Finding::ClientsCut { .. } => "clients_cut",
             Finding::NotClosedByServer { .. } => "not_closed_by_server",
             Finding::HeadersRefused { .. } => "headers_refused",
             Finding::ClientsUnannounced { .. } => "clients_unannounced",

@@ -196,6 +196,10 @@ fn proxy(t: &Totals, findings: &mut Vec<Finding>) -> bool {
         }
     }
     let served = serve(t, findings);
+    let cut = t.accepted.map_or(0, |a| a.proxy.pairs());
+    if cut > 0 {
+        findings.push(Finding::ClientsCut { clients: cut });
+    }
     served && turned_away + to_itself + unidentified + unsecured == 0
 }
 

@@ -273,6 +273,7 @@ pub fn findings() -> Vec<Finding> {
         },
         Finding::HeadersRefused { closed: 5, of: 5 },
         Finding::ClientsToItself { clients: 2 },
+        Finding::ClientsCut { clients: 2 },
         Finding::ClientsUnidentified { clients: 2 },
         Finding::BackendsUnsecured {
             failure: TlsFailure::UnknownAuthority,

@@ -517,6 +517,13 @@ impl fmt::Display for Finding {
                 failure.words(),
                 TlsFailure::for_backends(failure.remedy())
             ),
+            Finding::ClientsCut { clients } => write!(
+                f,
+                "{} still had {} backend when the proxy ended, and {} closed: more time to drain (--drain-timeout) lets them finish",
+                things(*clients, "client"),
+                verb(*clients, "its", "their"),
+                verb(*clients, "was", "were")
+            ),
             Finding::ClientsTurnedAway { clients, failed } => {
                 let causes: Vec<String> = failed
                     .iter()
