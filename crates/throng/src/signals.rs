@@ -1,9 +1,10 @@
-//! Signals that end a run: the first asks it to end and report, the second ends the process at once. Those that stop and
-//! continue it let it put the terminal back meanwhile.
+//! Signals that end a run: the first asks it to end and report, the second ends the process at once; a repetition of the first
+//! is none. Those that stop and continue it let it put the terminal back meanwhile.
 
 use crate::{Failure, keys, screen};
 use nix::sys::signal::{SigSet, Signal};
 use std::thread;
+use std::time::{Duration, Instant};
 use throng_run::Stop;
 
 /// Ctrl-C, `kill`, a terminal that hangs up, Ctrl-\\. SIGPIPE is not among them: Rust ignores it, and a reader that has
@@ -16,6 +17,10 @@ const ENDING: [Signal; 4] = [
 ];
 /// Ctrl-Z, and its end.
 const STOPPING: [Signal; 2] = [Signal::SIGTSTP, Signal::SIGCONT];
+
+/// One signal may arrive twice: timeout(1) sends it to its child, and then to its process group, to which the child belongs. For
+/// this long after the first signal, another one of its kind is a repetition. Nobody presses Ctrl-C twice that fast.
+const REPETITION: Duration = Duration::from_millis(200);
 
 /// Takes the signals over, before any other thread is there. The first one requests the result.
 ///
@@ -47,20 +52,54 @@ fn ignored() -> u64 {
 }
 
 fn listen(signals: &SigSet, stop: &Stop) {
+    let mut first = None;
     while let Ok(signal) = signals.wait() {
+        let now = Instant::now();
         match signal {
             Signal::SIGTSTP => keys::suspend(),
             Signal::SIGCONT => {
                 keys::take_again();
                 screen::take_again();
             }
+            _ if repeats(first, signal, now) => {}
             _ if stop.is_requested() => {
                 screen::release();
                 keys::release();
                 throng_report::file::abandon();
                 std::process::exit(130);
             }
-            _ => stop.request(),
+            _ => {
+                first = Some((signal, now));
+                stop.request();
+            }
+        }
+    }
+}
+
+/// Whether `signal`, which arrived at `now`, is the `first` one, which arrived once more.
+fn repeats(first: Option<(Signal, Instant)>, signal: Signal, now: Instant) -> bool {
+    first.is_some_and(|(kind, at)| kind == signal && now.duration_since(at) < REPETITION)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_that_timeout_sends_twice_is_one_signal() {
+        let begun = Instant::now();
+        let after = |ms| begun + Duration::from_millis(ms);
+        let first = Some((Signal::SIGTERM, begun));
+        let cases = [
+            (None, Signal::SIGTERM, 0, false),
+            (first, Signal::SIGTERM, 0, true),
+            (first, Signal::SIGTERM, 199, true),
+            (first, Signal::SIGTERM, 200, false),
+            (first, Signal::SIGINT, 1, false),
+        ];
+        for (first, signal, ms, repeated) in cases {
+            let answer = repeats(first, signal, after(ms));
+            assert_eq!(answer, repeated, "{signal} after {ms} ms");
         }
     }
 }
