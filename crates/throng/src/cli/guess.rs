@@ -22,6 +22,13 @@ const fn guess(written: &'static [&'static str], instead: &'static str) -> Guess
 /// What to use in place of tcpkali's `--server`, which lets it be told from afar what to do.
 const SERVER: &str = "throng takes no orders from other hosts yet: run throng load on each, and throng merge adds up what they print with --output json; the other end of the connections is throng serve";
 
+/// What `throng fleet` does, for whom has not said which.
+const FLEET: &str = if cfg!(feature = "fleet") {
+    "write throng fleet run --agents local:4 load -c 1k HOST:PORT, or throng fleet status, stop, logs, attach or manifest"
+} else {
+    "write throng fleet run --agents local:4 load -c 1k HOST:PORT, or throng fleet manifest"
+};
+
 /// Options of `throng load` that do not exist.
 const LOAD: &[Guess] = &[
     guess(
@@ -555,6 +562,22 @@ pub(crate) fn explained(error: Error, words: &[OsString]) -> Error {
                     format!("'{value}' is not a duration: --hold forever holds until Ctrl-C")
                 })
         }
+        ErrorKind::MissingRequiredArgument if subcommand == "fleet" => {
+            let is_missing = |name: &str| match error.get(ContextKind::InvalidArg) {
+                Some(ContextValue::Strings(all)) => all.iter().any(|arg| arg.starts_with(name)),
+                _ => false,
+            };
+            match (is_missing("<WHAT>"), is_missing("<RUN>")) {
+                (true, _) => Some(format!("throng fleet does what its first word says: {FLEET}")),
+                (false, true) => Some(format!("nothing to run: {FLEET}")),
+                (false, false) => None,
+            }
+        }
+        ErrorKind::InvalidValue if subcommand == "fleet" => {
+            let is_what = told(ContextKind::InvalidArg) == Some("<WHAT>");
+            let value = told(ContextKind::InvalidValue).filter(|_| is_what);
+            value.map(|value| format!("throng fleet has no '{value}': {FLEET}"))
+        }
         _ => None,
     };
     match said {
@@ -632,6 +655,26 @@ mod tests {
                 let said = refused(&["throng", written]);
                 assert!(said.contains(guess.instead), "{written}: {said}");
             }
+        }
+    }
+
+    #[test]
+    fn a_fleet_that_is_told_too_little_says_what_it_does() {
+        for (line, begin) in [
+            (&["fleet"][..], "error: throng fleet does what its first word says: "),
+            (&["fleet", "--agents", "local:2"], "error: throng fleet does what its first word says: "),
+            (&["fleet", "run"], "error: nothing to run: "),
+            (&["fleet", "run", "--agents", "local:2"], "error: nothing to run: "),
+            (&["fleet", "sattus"], "error: throng fleet has no 'sattus': "),
+            (&["fleet", "load", "127.0.0.1:9000"], "error: throng fleet has no 'load': "),
+        ] {
+            let said = refused(&[&["throng"], line].concat());
+            assert!(said.starts_with(begin) && said.contains(FLEET), "{said}");
+        }
+        let mut all = command();
+        let fleet = all.find_subcommand_mut("fleet").expect("it is there");
+        for other in fleet.get_subcommands() {
+            assert!(FLEET.contains(other.get_name()), "{}", other.get_name());
         }
     }
 

@@ -291,6 +291,8 @@ impl Short {
         let about = command.get_about().map(ToString::to_string);
         let usage = command.clone().render_usage().to_string();
         let places = command.get_positionals().map(row).collect::<Vec<_>>();
+        let commands = command.get_subcommands().filter(|sub| !sub.is_hide_set());
+        let commands: Vec<_> = commands.map(named).collect();
         let mut options: Vec<&Arg> = command.get_opts().chain(flags(command)).collect();
         let all = options.len();
         if !self.options.is_empty() {
@@ -317,6 +319,10 @@ impl Short {
             page::indented(&about.unwrap_or_default(), 0, columns),
             usage + "\n",
             page::list(&places, columns),
+            match commands.is_empty() {
+                true => String::new(),
+                false => format!("Commands:\n{}", page::list(&commands, columns)),
+            },
             format!("Options:\n{}", page::list(&options, columns)),
             format!(
                 "Example: {line}\n{}{}",
@@ -337,6 +343,12 @@ fn flags(command: &Command) -> impl Iterator<Item = &Arg> {
         let own = matches!(arg.get_action(), ArgAction::SetTrue | ArgAction::Count);
         own && !arg.is_positional() && !arg.is_hide_set()
     })
+}
+
+/// A subcommand's own subcommand, and the gist of what it does.
+fn named(command: &Command) -> (String, String) {
+    let about = command.get_about().map(ToString::to_string);
+    (command.get_name().to_owned(), gist(&about.unwrap_or_default()))
 }
 
 /// How an option is written, and the gist of its help.
@@ -441,6 +453,10 @@ mod tests {
                     text.contains(&format!("--{option}")),
                     "no --{option}:\n{text}"
                 );
+            }
+            for other in subcommand.get_subcommands() {
+                let line = format!("\n  {} ", other.get_name());
+                assert!(text.contains(&line), "no {line}:\n{text}");
             }
             assert!(text.contains("--help"), "{text}");
             for topic in short.topics {

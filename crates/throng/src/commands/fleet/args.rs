@@ -41,8 +41,9 @@ pub(crate) struct Args {
     #[arg(value_name = "WHAT", required = true)]
     pub what: Option<What>,
 
-    /// Agents to start: local:N, ssh:HOST[,HOST...], exec:'COMMAND' or lab, with whose run nobody can go on if this coordinator dies;
-    /// those that wait at a NATS server: nats, nats:N or nats:NAME[,NAME...]; repeatable [default with --nats: nats, else in a lab: lab]
+    /// Agents: local:N, ssh:HOST[,HOST...], exec:'COMMAND' or lab, which are started, or nats, nats:N or nats:NAME[,NAME...], which
+    /// wait at a NATS server; nobody can go on with a run of agents that were started if this coordinator dies; repeatable
+    /// [default with --nats: nats, else in a lab: lab]
     #[arg(long, value_name = "AGENTS")]
     pub agents: Vec<Agents>,
 
