@@ -2,12 +2,16 @@
 
 use super::{Part, Record};
 
+/// Intervals of sources that are in step end this close together, in seconds. A source that was lost held for this long what it had at
+/// the end of its last interval: a moment later, the others may say what they held then.
+const IN_STEP_S: f64 = 0.1;
+
 /// The most connections that were open at once, over all sources of `record`.
 ///
 /// For one source, it is what that source saw. Several sources are only known at the ends of their intervals and at
 /// their marks: between two such instants a source counts with the fewer connections, outside its run with none. So
 /// that many were really held, and the true peak may have been higher. Instants are compared by the sources' own
-/// clocks.
+/// clocks. A source that was lost counts until shortly after its last interval.
 pub fn most_at_once(record: &Record) -> u64 {
     if let Some(part) = record.single() {
         return part.peak();
@@ -63,7 +67,10 @@ fn held(part: &Part, start_s: f64) -> Vec<(f64, u64)> {
             (start_s + from_s, before.min(after).min(least))
         })
         .collect();
-    let end_s = known.last().map_or(0.0, |last| last.0);
-    steps.push((start_s + end_s, 0));
+    let (end_s, open, _) = known.last().copied().unwrap_or_default();
+    match part.ending {
+        Some(_) => steps.push((start_s + end_s, 0)),
+        None => steps.extend([(start_s + end_s, open), (start_s + end_s + IN_STEP_S, 0)]),
+    }
     steps
 }

@@ -331,6 +331,39 @@ fn connections_that_were_lost_within_an_interval_are_not_held_through_it() {
 }
 
 #[test]
+fn a_lost_source_held_what_it_had_at_the_end_of_its_last_interval() {
+    let lost = |to_s: f64| {
+        let counters = Counters::default();
+        counters.established.add(100);
+        let all = counters.read();
+        let mut first = base_interval(0, 0);
+        first.to = Duration::from_secs_f64(to_s);
+        first.opened = Some(Reading::of(&all, &all));
+        Part {
+            intervals: Intervals::try_from(vec![first]).unwrap(),
+            ending: None,
+            ..held(1000.0, 0.0, 0.0)
+        }
+    };
+    let together = |parts: Vec<Part>| {
+        let records = parts.into_iter().enumerate();
+        let records = records.map(|(n, part)| Record::of(Source::new(format!("{n}")), part));
+        most_at_once(&records.reduce(|a, b| a.merge(b).unwrap()).unwrap())
+    };
+    let whole = || held(1000.0, 0.2, 4.0);
+    assert_eq!(together(vec![lost(1.0), whole(), whole()]), 300);
+    assert_eq!(together(vec![lost(1.0), lost(1.004), whole()]), 300);
+    // Those that were opened afterwards were not there together with them.
+    assert_eq!(together(vec![lost(1.0), held(1000.0, 1.2, 4.0)]), 100);
+    // Nothing was heard of it.
+    let unheard = Part {
+        intervals: Intervals::default(),
+        ..lost(1.0)
+    };
+    assert_eq!(together(vec![unheard, whole(), whole()]), 200);
+}
+
+#[test]
 fn a_lost_source_says_what_its_intervals_say() {
     let lost = part(0, &[0, 1, 2, 3], false);
     assert_eq!(lost.opened(), counts(0, 4));

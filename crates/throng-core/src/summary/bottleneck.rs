@@ -117,10 +117,12 @@ pub(super) fn of(
     opening.into_iter().chain(holding).collect()
 }
 
-/// For how many seconds the process of a source was stopped: that of the source that was stopped longest.
-pub(super) fn paused(t: &Totals) -> Option<f64> {
-    let longest = t.endings().map(|e| e.paused).max()?;
-    (longest >= PAUSED).then_some(longest.as_secs_f64())
+/// The source whose process was stopped longest, and for how many seconds, if that was long.
+pub(super) fn paused<'r>(t: &Totals<'r>) -> Option<(&'r Part, f64)> {
+    let all = t.parts.iter().copied();
+    let all = all.filter_map(|part| Some((part, part.ending.as_ref()?.paused)));
+    let (part, longest) = all.max_by_key(|(_, paused)| *paused)?;
+    (longest >= PAUSED).then_some((part, longest.as_secs_f64()))
 }
 
 /// The source that was full for the greatest part of a phase.

@@ -370,6 +370,9 @@ pub enum Finding {
     },
     /// The process did not run for a time: it was stopped, or its machine was.
     ClientPaused {
+        /// The agent whose process it was; `None` if the run had none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<String>,
         /// For how long, seconds.
         seconds: f64,
     },
@@ -468,7 +471,7 @@ pub enum Finding {
     SourceLost {
         /// The source: the name of its agent, if it was one.
         source: String,
-        /// Its last sign of life: seconds since its run began.
+        /// Its last sign of life: seconds since its run began; 0 if it has reported nothing.
         seconds: f64,
         /// Connections that it had open then.
         connections: u64,

@@ -312,7 +312,10 @@ fn load(
     }
     findings.extend(fast_open_unused(t));
     let paused = bottleneck::paused(t);
-    findings.extend(paused.map(|seconds| Finding::ClientPaused { seconds }));
+    findings.extend(paused.map(|(part, seconds)| Finding::ClientPaused {
+        agent: part.about.agent.clone(),
+        seconds,
+    }));
     reached & far_ends::ends_agree(t, findings)
 }
 

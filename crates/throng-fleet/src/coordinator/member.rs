@@ -397,6 +397,11 @@ impl Member {
         self.is_final |= for_good;
     }
 
+    /// Whether it has reported what it has.
+    pub fn has_reported(&self) -> bool {
+        !self.ran.is_zero()
+    }
+
     /// Connections that were open when it was last heard of.
     pub fn open(&self) -> u64 {
         self.counts.0.open()

@@ -842,11 +842,13 @@ impl Coordinator {
     fn lose(&mut self, at: usize, why: &str, for_good: bool, now: Duration) {
         let member = &mut self.members[at];
         member.lost(for_good);
-        let open = member.open();
+        let with = match member.has_reported() {
+            true => format!("with {}", things(member.open(), "connection")),
+            false => "before its first report".into(),
+        };
         let line = format!(
-            "{} is lost, with {}: {why}{}",
+            "{} is lost, {with}: {why}{}",
             member.name,
-            things(open, "connection"),
             member.last_words()
         );
         self.tell(line);

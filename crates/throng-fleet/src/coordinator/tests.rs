@@ -228,7 +228,7 @@ fn a_record_that_cannot_be_of_an_agent_s_part_is_refused_and_told() {
                 _ => {}
             }
         }
-        let line = format!("a is lost, with 0 connections: its record is refused: {why}");
+        let line = format!("a is lost, before its first report: its record is refused: {why}");
         assert!(told.contains(&line), "{told:?}");
         let over = over.expect("the other one has reported").expect("it ran");
         assert_eq!(over.lost, ["a"], "{why}");

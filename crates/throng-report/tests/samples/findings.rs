@@ -261,7 +261,14 @@ pub fn findings() -> Vec<Finding> {
             server_here: false,
         },
         Finding::FastOpenUnused { ignored: 12 },
-        Finding::ClientPaused { seconds: 3.0 },
+        Finding::ClientPaused {
+            agent: None,
+            seconds: 3.0,
+        },
+        Finding::ClientPaused {
+            agent: Some("local-2".into()),
+            seconds: 9.78,
+        },
         Finding::BytesMissing {
             sender: Sender::Server,
             sent: 10,
@@ -316,6 +323,12 @@ pub fn findings() -> Vec<Finding> {
             seconds: 12.5,
             connections: 250_000,
             messages_per_s: 2_500.0,
+        },
+        Finding::SourceLost {
+            source: "local-2".into(),
+            seconds: 0.0,
+            connections: 0,
+            messages_per_s: 0.0,
         },
         Finding::AgentDiffers {
             agent: "local-3".into(),

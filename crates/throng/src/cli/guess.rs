@@ -568,7 +568,9 @@ pub(crate) fn explained(error: Error, words: &[OsString]) -> Error {
                 _ => false,
             };
             match (is_missing("<WHAT>"), is_missing("<RUN>")) {
-                (true, _) => Some(format!("throng fleet does what its first word says: {FLEET}")),
+                (true, _) => Some(format!(
+                    "throng fleet does what its first word says: {FLEET}"
+                )),
                 (false, true) => Some(format!("nothing to run: {FLEET}")),
                 (false, false) => None,
             }
@@ -661,12 +663,27 @@ mod tests {
     #[test]
     fn a_fleet_that_is_told_too_little_says_what_it_does() {
         for (line, begin) in [
-            (&["fleet"][..], "error: throng fleet does what its first word says: "),
-            (&["fleet", "--agents", "local:2"], "error: throng fleet does what its first word says: "),
+            (
+                &["fleet"][..],
+                "error: throng fleet does what its first word says: ",
+            ),
+            (
+                &["fleet", "--agents", "local:2"],
+                "error: throng fleet does what its first word says: ",
+            ),
             (&["fleet", "run"], "error: nothing to run: "),
-            (&["fleet", "run", "--agents", "local:2"], "error: nothing to run: "),
-            (&["fleet", "sattus"], "error: throng fleet has no 'sattus': "),
-            (&["fleet", "load", "127.0.0.1:9000"], "error: throng fleet has no 'load': "),
+            (
+                &["fleet", "run", "--agents", "local:2"],
+                "error: nothing to run: ",
+            ),
+            (
+                &["fleet", "sattus"],
+                "error: throng fleet has no 'sattus': ",
+            ),
+            (
+                &["fleet", "load", "127.0.0.1:9000"],
+                "error: throng fleet has no 'load': ",
+            ),
         ] {
             let said = refused(&[&["throng"], line].concat());
             assert!(said.starts_with(begin) && said.contains(FLEET), "{said}");

@@ -348,7 +348,10 @@ fn flags(command: &Command) -> impl Iterator<Item = &Arg> {
 /// A subcommand's own subcommand, and the gist of what it does.
 fn named(command: &Command) -> (String, String) {
     let about = command.get_about().map(ToString::to_string);
-    (command.get_name().to_owned(), gist(&about.unwrap_or_default()))
+    (
+        command.get_name().to_owned(),
+        gist(&about.unwrap_or_default()),
+    )
 }
 
 /// How an option is written, and the gist of its help.

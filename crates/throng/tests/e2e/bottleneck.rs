@@ -261,7 +261,7 @@ fn a_client_that_was_stopped_is_told_as_such() {
     let ran = run.wait(PATIENCE);
     let s = not_the_client("a client that was stopped", &ran);
     let paused = s.findings.iter().find_map(|f| match f {
-        Finding::ClientPaused { seconds } => Some(*seconds),
+        Finding::ClientPaused { seconds, .. } => Some(*seconds),
         _ => None,
     });
     let paused = paused.unwrap_or_else(|| panic!("not told: {ran}"));

@@ -456,9 +456,10 @@ impl fmt::Display for Finding {
                 "TCP Fast Open had no effect: the data that went with the SYN of {} was ignored and sent again. A server must allow it (net.ipv4.tcp_fastopen=3) and listen for it (throng serve has --fastopen), it may want a cookie, and a firewall may drop such SYNs",
                 things(*ignored, "connection"),
             ),
-            Finding::ClientPaused { seconds } => write!(
+            Finding::ClientPaused { agent, seconds } => write!(
                 f,
-                "this client did not run for {} (it was stopped, or its machine was): what is measured then is its own delay",
+                "{} did not run for {} (it was stopped, or its machine was): what is measured then is its own delay",
+                agent.as_deref().unwrap_or("this client"),
                 human::seconds(*seconds)
             ),
             Finding::BytesMissing {
@@ -647,6 +648,12 @@ impl fmt::Display for Finding {
                     ),
                 }
             }
+            Finding::SourceLost {
+                source, seconds: 0.0, ..
+            } => write!(
+                f,
+                "{source} was lost before its first report: whether it had opened connections is not known, and its results are missing"
+            ),
             Finding::SourceLost {
                 source,
                 seconds,

@@ -217,6 +217,11 @@ fn a_client_that_was_stopped_says_so() {
     let of = |seconds| kinds(&of_one(|_, e| e.paused = Duration::from_secs_f64(seconds)));
     assert_eq!(of(3.0), ["client_paused"]);
     assert!(of(0.3).is_empty());
+    let mut part = ten();
+    part.about.agent = Some("local-2".into());
+    part.ending.as_mut().unwrap().paused = Duration::from_secs(3);
+    let text = super::of(&Record::of(Source::new("a"), part)).findings[0].to_string();
+    assert!(text.starts_with("local-2 did not run for 3.00 s"), "{text}");
 }
 
 #[test]

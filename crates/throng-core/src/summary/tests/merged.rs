@@ -82,7 +82,7 @@ fn agents_on_one_machine_share_its_cores_and_a_lost_one_is_told_with_what_it_had
     });
     let (source, text) = told.expect("b was lost");
     assert!(
-        source == "b" && text.contains("b was lost after "),
+        source == "b" && text.contains("b was lost before its first report"),
         "{text}"
     );
 }
