@@ -127,6 +127,11 @@ impl UslFit {
     /// What to know before the peak is relied on; `None` if the data reach past it.
     pub fn caution(&self) -> Option<String> {
         let to = crate::human::short(self.greatest_load);
+        if self.law.peak().is_none() {
+            return Some(format!(
+                "throughput goes on rising up to a load of {to}, the greatest that was measured; if there is one, it is beyond"
+            ));
+        }
         match (self.has_peak(), self.peak_is_beyond()) {
             (false, _) => Some(format!(
                 "the data show no peak: up to a load of {to}, throughput may as well go on rising; measure at greater loads"
@@ -449,7 +454,11 @@ mod tests {
         near(fit.law.limit().unwrap(), 378.1988495, 1e-6);
         assert_eq!(fit.law.peak(), None);
         assert!(!fit.has_peak() && fit.peak_load.1.is_infinite(), "{fit:?}");
-        assert!(fit.caution().unwrap().contains("no peak"));
+        assert!(
+            fit.caution()
+                .unwrap()
+                .starts_with("throughput goes on rising up to a load of ")
+        );
     }
 
     #[test]

@@ -68,6 +68,8 @@ fn section(plan: &Plan, curve: &Curve) -> Section {
             at(curve, knee),
             p99(knee)
         ));
+        let caution = curve.knee_caution.iter();
+        lines.extend(caution.map(|caution| format!("But {caution}")));
     }
     if let Some(law) = &curve.scalability {
         lines.extend(scalability(plan, curve, law));
@@ -222,7 +224,12 @@ fn scalability(plan: &Plan, curve: &Curve, law: &Scalability) -> Vec<String> {
             curve.load,
             estimate(load, |n| human::count(n.round() as u64))
         )),
-        (None, _) => lines.push("It has no peak: throughput goes on rising".into()),
+        (None, _) => {
+            let why = law.caution.as_deref();
+            let why = why.unwrap_or("throughput goes on rising");
+            lines.push(format!("It has no peak: {why}"));
+            return lines;
+        }
     }
     lines.extend(law.caution.iter().map(|caution| format!("But {caution}")));
     lines

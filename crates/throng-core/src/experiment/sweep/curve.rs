@@ -39,6 +39,9 @@ pub struct Curve {
     pub maximum: Option<Along>,
     /// Where throughput bends most, by Kneedle; `None` if it nowhere bends.
     pub knee: Option<Along>,
+    /// What to know before the knee is relied on; `None` if its trials are clear of those before it.
+    #[serde(default)]
+    pub knee_caution: Option<String>,
     /// The Universal Scalability Law.
     pub scalability: Option<Scalability>,
     /// Why there is no fit of it; `None` if there is.
@@ -198,6 +201,19 @@ impl Curve {
         let bends = (line.len() >= LEAST)
             .then(|| knee(&line, Bend::RisingConcave, SENSITIVITY))
             .flatten();
+        let knee_caution = bends.and_then(|at| {
+            let (before, knee) = (measured[at.checked_sub(1)?], measured[at]);
+            let values = [before, knee].map(|(_, point)| point.throughput);
+            let [Some(below), Some(above)] = values else {
+                return None;
+            };
+            (below.median + below.mad > above.median - above.mad).then(|| {
+                format!(
+                    "its trials overlap with those at {load}={}: the bend may be noise; repeat more often (--repeat)",
+                    before.1.values.get(load).map_or("", String::as_str)
+                )
+            })
+        });
         let rounds: Vec<(f64, f64)> = points
             .iter()
             .flat_map(|(n, point)| {
@@ -220,6 +236,7 @@ impl Curve {
             fails_from: fails.map(|at| along(judged[at])),
             maximum: maximum.map(|at| along(measured[at])),
             knee: bends.map(|at| along(measured[at])),
+            knee_caution,
             why_no_fit: fit.as_ref().err().cloned(),
             scalability: fit.ok().map(Scalability::of),
         }
@@ -316,7 +333,27 @@ mod tests {
             assert!(fit.r_squared > 0.99 && fit.caution.is_none(), "{fit:?}");
             assert_eq!(curve.why_no_fit, None);
             assert_eq!(curve.knee.as_ref().unwrap().value, "800");
+            assert_eq!(curve.knee_caution, None);
         }
+    }
+
+    #[test]
+    fn a_knee_among_trials_that_overlap_may_be_noise() {
+        let plan = plan(&["connections=1,2,4,8,16"], 2);
+        let point = |index: usize| {
+            let middle = [100.0, 160.0, 200.0, 205.0, 206.0][index];
+            let trials = [(1, middle - 30.0), (2, middle + 30.0)];
+            let trials = trials.map(|(at, throughput)| trial(at, throughput, 10.0));
+            Point::of(&plan, index, trials.into())
+        };
+        let points: Vec<Point> = (0..plan.points()).map(point).collect();
+        let curves = curves(&plan, &points);
+        assert_eq!(curves[0].knee.as_ref().unwrap().value, "4");
+        let caution = curves[0].knee_caution.as_deref().unwrap();
+        assert!(
+            caution.starts_with("its trials overlap with those at connections=2"),
+            "{caution}"
+        );
     }
 
     #[test]

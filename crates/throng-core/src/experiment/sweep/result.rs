@@ -83,10 +83,15 @@ impl SweepResult {
         self.trials().count()
     }
 
-    /// The exit code: 0 if every trial is finished and has a result, and the objective, if there is one, holds somewhere; 1
-    /// otherwise.
+    /// The exit code: 0 if every trial is finished and has a result, a point has a throughput, and the objective, if there is one,
+    /// holds somewhere; 1 otherwise.
     pub fn exit_code(&self) -> u8 {
         let measured = self.trials().all(|trial| trial.measured.is_some());
+        // Where nobody listens, each trial has a result, and none a value.
+        let valued = self.trials().any(|trial| {
+            let throughput = trial.measured.as_ref().and_then(|m| m.throughput);
+            throughput.is_some_and(|value| value > 0.0)
+        });
         let holds = match (&self.plan.objective, self.plan.find) {
             (None, _) => true,
             (Some(_), None) => self.points.iter().any(|point| point.holds() == Some(true)),
@@ -97,7 +102,7 @@ impl SweepResult {
                 searches.all(|search| found(search).is_some_and(ended))
             }
         };
-        u8::from(!(self.complete && measured && holds))
+        u8::from(!(self.complete && measured && valued && holds))
     }
 }
 
@@ -144,6 +149,13 @@ mod tests {
         failed[2].1.measured = None;
         let failed = SweepResult::of(plan.clone(), &failed);
         assert_eq!((failed.complete, failed.exit_code()), (true, 1));
+        // Nobody listened there.
+        let mut nothing = all.clone();
+        for (trial, throughput) in nothing.iter_mut().zip([None, Some(0.0), None, None]) {
+            trial.1.measured.as_mut().unwrap().throughput = throughput;
+        }
+        let nothing = SweepResult::of(plan.clone(), &nothing);
+        assert_eq!((nothing.complete, nothing.exit_code()), (true, 1));
         let mut strict = plan.clone();
         strict.objective = Some("p99<50ms".parse().unwrap());
         assert_eq!(SweepResult::of(strict.clone(), &all).exit_code(), 0);

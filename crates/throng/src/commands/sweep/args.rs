@@ -36,7 +36,8 @@ Examples:
       Go on after an interruption.";
 
 const CODES: &str = "\
-Exit codes: 0 every trial has a result, and --objective holds at a point; 1 it does not, or a trial has no result; 2 bad usage; \
+Exit codes: 0 every trial has a result, and --objective holds at a point; 1 it does not, a trial has no result, or no trial a \
+throughput; 2 bad usage; \
 130 interrupted (what is finished is kept, and --resume goes on).";
 
 /// Repeat a run over one or two variables: a curve or a grid
