@@ -6,6 +6,7 @@
 
 use crate::units::Rate;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The share of worker `worker`, counted from 0, of `workers` workers: they differ by one at most, and add up to `all`.
 pub const fn share(all: u32, worker: u32, workers: u32) -> u32 {
@@ -28,6 +29,16 @@ struct Written {
     first: u32,
     lanes: u32,
     of: u32,
+}
+
+/// For people: how much of the run it is.
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.lanes == self.of {
+            true => f.write_str("the whole run"),
+            false => write!(f, "{} of {} shares of the run", self.lanes, self.of),
+        }
+    }
 }
 
 impl Shard {

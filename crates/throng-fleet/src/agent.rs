@@ -403,7 +403,7 @@ impl Agent {
             }
             Some((number, _)) if *number > part.number => {}
             _ => {
-                self.log(format!("ordered to plan part {:?}", part.shard));
+                self.log(format!("ordered to plan {}", part.shard));
                 self.todo.push_back(Do::Plan(part));
             }
         }

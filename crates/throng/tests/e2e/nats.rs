@@ -398,11 +398,18 @@ fn a_coordinator_that_is_killed_is_followed_and_its_result_is_kept() {
     for line in [
         format!("Z a: belongs to run {run} as a"),
         "Z a: ordered to start".into(),
+        "Z a: ordered to plan 1 of ".into(),
     ] {
         assert!(logs.stdout.contains(&line), "{line}: {logs}");
     }
     assert!(logs.code == 0 && !logs.stdout.contains("Z b: "), "{logs}");
 
+    let unknown = ask_fleet(&net, URL, "logs nosuch");
+    let why = "nothing is kept of an agent nosuch";
+    assert!(
+        unknown.code == 2 && unknown.stderr.contains(why),
+        "{unknown}"
+    );
     let unknown = ask_fleet(&net, URL, "attach 12-ab");
     let why = "nothing is kept of a run 12-ab";
     assert!(
@@ -462,7 +469,7 @@ fn a_run_is_stopped_from_elsewhere_with_and_without_its_coordinator() {
         }
         fleet.signal(Signal::KILL);
         fleet.wait(PATIENCE);
-        let left = format!("  {run}  its coordinator is gone, and 2 agents left");
+        let left = format!("  {run}  its coordinator is gone; 2 agents are still in it");
         let status = ask_fleet(&net, URL, "status");
         assert!(status.stdout.contains(&left), "{status}");
         let stopped = stop(&right);
@@ -478,7 +485,7 @@ fn a_run_is_stopped_from_elsewhere_with_and_without_its_coordinator() {
     }
     let none = ask_fleet(&net, URL, "stop 12-ab");
     assert!(
-        none.code == 1 && none.stderr.contains("no run 12-ab goes on"),
+        none.code == 2 && none.stderr.contains("no run 12-ab goes on"),
         "{none}"
     );
     assert_eq!(stop_serving(target).connections.accepted, Some(40));

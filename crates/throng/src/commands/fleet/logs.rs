@@ -3,8 +3,12 @@
 use super::nats::{Nats, connect, failure};
 use crate::output::to_stdout;
 use crate::{Failure, signals};
-use throng_fleet::nats::{Logged, is_name};
+use std::time::Duration;
+use throng_fleet::nats::{self, Logged, is_name};
 use throng_report::utc::date_and_time;
+
+/// How long agents may take to say that they are there.
+const ANSWERS: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -14,7 +18,8 @@ Examples:
       Those of one agent, and what follows, until Ctrl-C.";
 
 const CODES: &str = "\
-Exit codes: 0 printed; 1 the NATS server is out of reach, or keeps nothing (JetStream is off); 2 bad usage; 130 interrupted.";
+Exit codes: 0 printed; 1 the NATS server is out of reach, or keeps nothing (JetStream is off); 2 bad usage, or \
+no agent has that name; 130 interrupted.";
 
 /// Print what agents have logged: orders that they took, and what they refused
 ///
@@ -60,6 +65,16 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
     }
     let (_, connection) = connect(&args.nats)?;
     let logs = connection.logs(agent).map_err(failure)?;
+    if let Some(name) = agent.filter(|_| logs.is_empty()) {
+        let is_it = |present: &nats::Present| present.name == name;
+        let any = |all: &[nats::Present]| all.iter().any(is_it);
+        let present = nats::present(&connection, ANSWERS, any).map_err(failure)?;
+        if !any(&present) {
+            return Err(Failure::usage(format!(
+                "nothing is kept of an agent {name}, and none of that name is there: throng fleet status lists those that are"
+            )));
+        }
+    }
     let lines: String = logs.iter().map(line).collect();
     to_stdout(lines.as_bytes())?;
     Ok(0)

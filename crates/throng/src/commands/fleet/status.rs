@@ -181,8 +181,12 @@ impl Run {
             (Some(coordinator), _) => progress(coordinator),
             (None, State::Over) => format!("over: {attach} prints its result"),
             (None, _) => format!(
-                "its coordinator is gone, and {} left: {attach} goes on",
-                things(self.agents.len() as u64, "agent"),
+                "its coordinator is gone; {} in it: {attach} goes on",
+                match self.agents.len() {
+                    0 => "no agent is still".into(),
+                    1 => "1 agent is still".into(),
+                    n => format!("{} agents are still", count(n as u64)),
+                },
             ),
         }
     }

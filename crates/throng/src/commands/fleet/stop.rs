@@ -18,7 +18,7 @@ Examples:
       What Ctrl-C does at the run's coordinator.";
 
 const CODES: &str = "\
-Exit codes: 0 the run stops; 1 it does not go on, or the NATS server is out of reach; 2 bad usage, or the token is wrong.";
+Exit codes: 0 the run stops; 1 the NATS server is out of reach; 2 bad usage, no such run goes on, or the token is wrong.";
 
 /// Stop a run: agents close their connections, and its coordinator prints the summary so far
 #[derive(clap::Args)]
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
             let its = |agent: &&Present| agent.run.as_deref() == Some(run);
             let its: Vec<&Present> = present.iter().filter(its).collect();
             if its.is_empty() {
-                return Err(Failure::fault(format!(
+                return Err(Failure::usage(format!(
                     "no run {run} goes on: throng fleet status lists those that do"
                 )));
             }
