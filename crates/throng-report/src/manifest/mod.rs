@@ -13,6 +13,10 @@ const KIB_PER_CONNECTION: u64 = 5;
 const MIB_PER_POD: u64 = 128;
 /// Where the coordinator has its metrics.
 const METRICS_PORT: u16 = 9464;
+/// When agents end in any case, also those whose coordinator failed before it had them: a day.
+const DEADLINE_S: u32 = 86_400;
+/// How long jobs that are over are kept, with their logs: a week.
+const KEPT_S: u32 = 604_800;
 /// The seccomp profile of the node's container runtime.
 const RUNTIMES_OWN: &str = "{type: RuntimeDefault}";
 
@@ -211,6 +215,12 @@ metadata:
           args: [\"--jetstream\", \"--store_dir\", \"/data\", \"--user\", \"throng\", \"--pass\", \"$(NATS_PASSWORD)\"]
           ports:
             - {{name: nats, containerPort: 4222}}
+          readinessProbe:
+            tcpSocket: {{port: nats}}
+            periodSeconds: 2
+          resources:
+            requests: {{cpu: 500m, memory: 256Mi}}
+            limits: {{memory: 1Gi}}
 {password}          volumeMounts:
             - {{name: data, mountPath: /data}}
       volumes:
@@ -251,6 +261,10 @@ metadata:
   completions: {agents}
   parallelism: {agents}
   backoffLimit: 10
+  # Agents whose coordinator does not come end then, and so would those of a longer run.
+  activeDeadlineSeconds: {DEADLINE_S}
+  # Its logs are there for a week.
+  ttlSecondsAfterFinished: {KEPT_S}
   template:
     metadata:
       labels:
@@ -314,6 +328,8 @@ metadata:
 {labels}spec:
   # A run that fell short is not repeated.
   backoffLimit: 0
+  # Its log has the summary, which is there for a week.
+  ttlSecondsAfterFinished: {KEPT_S}
   template:
     metadata:
       labels:
@@ -425,6 +441,17 @@ mod tests {
             assert!(text.contains(part), "no '{part}':\n{text}");
         }
         assert!(fleet().share() * 300 >= 10_000_000);
+    }
+
+    #[test]
+    fn no_job_waits_or_stays_for_ever() {
+        let text = fleet().manifests();
+        let of = |key: &str| text.matches(key).count();
+        let counts = (
+            of("activeDeadlineSeconds: 86400"),
+            of("ttlSecondsAfterFinished: 604800"),
+        );
+        assert_eq!(counts, (1, 2), "{text}");
     }
 
     #[test]
