@@ -40,6 +40,29 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     files::read_if(path, begins).map_err(|e| refused(e.to_string()))
 }
 
+/// Where the result is that `path` names: the directory of a sweep stands for the result in it.
+///
+/// # Errors
+/// It is a directory, and has no result of a sweep.
+pub(crate) fn file_of(path: &Path) -> Result<PathBuf, Failure> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let result = path.join(RESULT);
+    if result.is_file() {
+        return Ok(result);
+    }
+    let at = path.display();
+    Err(Failure::usage(match is_of_sweep(path) {
+        true => {
+            format!("{at}: a sweep without a result; throng sweep --resume {at} goes on with it")
+        }
+        false => format!(
+            "{at} is a directory without a {RESULT}; throng worklog {at} finds all results in it"
+        ),
+    }))
+}
+
 /// The result of a sweep in the file at `path`; `None` if it is something else, or can't be read.
 pub(crate) fn sweep(path: &Path) -> Option<SweepResult> {
     sweep::read(&bytes(path).ok()?)
@@ -268,6 +291,22 @@ mod tests {
             let names: Vec<&str> = found.unread.iter().map(|(name, _)| name.as_str()).collect();
             assert_eq!(names, unread);
             assert_eq!(found.read, [at("old.json")]);
+        }
+    }
+
+    #[test]
+    fn the_directory_of_a_sweep_stands_for_its_result() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let why = |path: &Path| file_of(path).unwrap_err().lines.concat();
+        assert!(why(directory.path()).contains("throng worklog"));
+        fs::write(at(PLAN), "{}").unwrap();
+        assert!(why(directory.path()).contains("--resume"));
+        fs::write(at(RESULT), "{}").unwrap();
+        assert_eq!(file_of(directory.path()).unwrap(), at(RESULT));
+        // Also if it is not there: reading it says so.
+        for name in ["a.json", PLAN] {
+            assert_eq!(file_of(&at(name)).unwrap(), at(name));
         }
     }
 

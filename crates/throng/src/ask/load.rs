@@ -10,7 +10,7 @@ use crate::cli::{LoadArgs, ProtocolArgs, Switch, TlsServerArgs, guess};
 use crate::outputs::keep_samples;
 use crate::voice;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use throng_core::pacing::{Profile, ReconnectPolicy};
 use throng_core::payload::{Framing, Message};
@@ -70,7 +70,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
         ),
         tls: args.tls.tls.then(|| tls_client(args)),
         listen: listen(args)?,
-        tls_server: tls_server(args),
+        tls_server: tls_server(args)?,
         shard: Shard::WHOLE,
     };
     let scenario = scenario
@@ -392,25 +392,43 @@ fn tls_client(args: &LoadArgs) -> TlsClient {
     }
 }
 
-fn tls_server(args: &LoadArgs) -> Option<TlsServer> {
+fn tls_server(args: &LoadArgs) -> Result<Option<TlsServer>, Failure> {
     let own = args.own_server.is_some();
     let accepts = own || !args.listen_port.is_empty();
-    (args.tls.tls && accepts).then(|| server(&args.tls, own, args.resume))
+    let speaks = args.tls.tls && accepts;
+    speaks
+        .then(|| server(&args.tls, own, args.resume))
+        .transpose()
 }
 
 /// TLS of the accepting side. A server of throng's own (`own`) makes a certificate for the run unless one is given.
-pub(crate) fn server(args: &TlsServerArgs, own: bool, resumption: bool) -> TlsServer {
+pub(crate) fn server(
+    args: &TlsServerArgs,
+    own: bool,
+    resumption: bool,
+) -> Result<TlsServer, Failure> {
     let or = |given: &Option<PathBuf>, usual: &str| {
         let path = given.clone().unwrap_or_else(|| usual.into());
         path.into()
     };
+    let key = Path::new("key.pem");
+    if let (Some(cert), None) = (&args.ssl_cert, &args.ssl_key)
+        && cert.exists()
+        && !key.exists()
+    {
+        return Err(Failure::usage(format!(
+            "--ssl-cert {} needs --ssl-key FILE, its private key (there is no {}, the default)",
+            cert.display(),
+            key.display()
+        )));
+    }
     let given = args.ssl_cert.is_some() || args.ssl_key.is_some();
     let files = || (or(&args.ssl_cert, "cert.pem"), or(&args.ssl_key, "key.pem"));
-    TlsServer {
+    Ok(TlsServer {
         identity: (given || !own).then(files),
         alpn: args.alpn.clone(),
         resumption,
-    }
+    })
 }
 
 /// Applies the options to the protocols that the targets imply. tcpkali paces and counts all messages together as one,

@@ -27,7 +27,8 @@ pub(crate) fn scenario(args: &ServeArgs) -> Result<ServeScenario, Failure> {
         tls: args
             .tls
             .tls
-            .then(|| server(&args.tls, true, !args.no_resumption)),
+            .then(|| server(&args.tls, true, !args.no_resumption))
+            .transpose()?,
     };
     let scenario = scenario
         .settled()

@@ -250,7 +250,16 @@ fn is_answered(at: &SocketAddr) -> bool {
 pub(crate) fn backends(written: &[String]) -> Result<Vec<Target>, Failure> {
     let backend = |text: &String| {
         let target = Target::try_from(text.clone());
-        target.map_err(|e| Failure::usage(format!("--to: {e}")))
+        target.map_err(|e| {
+            Failure::usage(match e {
+                // It names a URL as an example, which a backend can't be.
+                AddressError::Target(text) => format!(
+                    "--to: '{}' is no backend; write HOST:PORT, such as 10.0.0.7:80 or [::1]:80",
+                    text.escape_debug()
+                ),
+                e => format!("--to: {e}"),
+            })
+        })
     };
     written.iter().map(backend).collect()
 }

@@ -593,6 +593,14 @@ fn bad_input_is_reported_in_a_line_that_names_it() {
             "/nowhere",
         ),
         (&["serve", "9000", "--ssl-cert", "/nowhere"], "--tls"),
+        (
+            &["serve", "9000", "--tls", "--ssl-cert", "/etc/passwd"],
+            "needs --ssl-key FILE",
+        ),
+        (
+            &["proxy", "9000", "--to", "127.0.0.1"],
+            "'127.0.0.1' is no backend; write HOST:PORT",
+        ),
         (&["serve", "65536"], "'65536'"),
         (
             &["serve", "no.such.name.invalid:80"],

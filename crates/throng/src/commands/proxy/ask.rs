@@ -26,7 +26,8 @@ pub(crate) fn scenario(args: &ProxyArgs) -> Result<ProxyScenario, Failure> {
         tls: args
             .tls
             .tls
-            .then(|| server(&args.tls, true, !args.no_resumption)),
+            .then(|| server(&args.tls, true, !args.no_resumption))
+            .transpose()?,
         backend_tls: args.backend_tls.then(|| TlsClient {
             cacert: args.backend_cacert.clone().map(Into::into),
             insecure: args.backend_insecure,

@@ -18,7 +18,7 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Results, as written by --output json or --report; or the result.json or page of a sweep, or the page of a
+    /// Results, as written by --output json or --report; or the directory, result.json or page of a sweep, or the page of a
     /// comparison
     #[arg(value_name = "RESULT", required = true)]
     pub files: Vec<PathBuf>,
@@ -66,9 +66,11 @@ impl PageArgs {
 
 /// Writes the page. Returns 0, whatever came of the runs.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
-    let inputs = args.files.iter().map(|p| Named::new("throng report", p));
+    let all = args.files.iter().map(|path| results::file_of(path));
+    let all = all.collect::<Result<Vec<_>, _>>()?;
+    let inputs = all.iter().map(|p| Named::new("throng report", p));
     args.to.check(&inputs.collect::<Vec<_>>())?;
-    if let [only] = args.files.as_slice() {
+    if let [only] = all.as_slice() {
         let bytes = results::bytes(only)?;
         let page = if let Some(sweep) = sweep::read(&bytes) {
             Some(html::of_sweep(&sweep))
@@ -85,7 +87,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             return Ok(0);
         }
     }
-    let entries = results::entries(&args.files)?;
+    let entries = results::entries(&all)?;
     let page = match entries.as_slice() {
         [only] => html::of_result(&only.outcome),
         several => {
