@@ -130,7 +130,15 @@ const COMMON: &[Short] = &[
     },
     Short {
         name: "fleet",
-        options: &[],
+        options: &[
+            "agents",
+            "fit",
+            "on-loss",
+            "allow",
+            "token-file",
+            "nats",
+            "nats-wait",
+        ],
         example: (
             "throng fleet run --agents local:4 load HOST:9000",
             "one load by four processes, one summary",
@@ -345,13 +353,13 @@ fn flags(command: &Command) -> impl Iterator<Item = &Arg> {
     })
 }
 
-/// A subcommand's own subcommand, and the gist of what it does.
+/// A subcommand's own subcommand, and what it does: the first clause of its help.
 fn named(command: &Command) -> (String, String) {
     let about = command.get_about().map(ToString::to_string);
-    (
-        command.get_name().to_owned(),
-        gist(&about.unwrap_or_default()),
-    )
+    let about = about.unwrap_or_default();
+    let ends = [", ", ": "].iter().filter_map(|end| about.find(end)).min();
+    let does = &about[..ends.unwrap_or(about.len())];
+    (command.get_name().to_owned(), does.to_owned())
 }
 
 /// How an option is written, and the gist of its help.
