@@ -342,7 +342,9 @@ impl Search {
             self.end_at_client(seen.at);
             return Event::Stuck(stood);
         }
-        let next = narrowing.look(seen, stood, self.ceiling(seen), self.terms.patience);
+        // What was closed is opened again after a while, and has to stand for a second.
+        let patience = self.terms.patience * 2;
+        let next = narrowing.look(seen, stood, self.ceiling(seen), patience);
         self.phase = Phase::Narrowing(narrowing);
         match next {
             Next::Waits => Event::Nothing,

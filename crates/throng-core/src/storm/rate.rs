@@ -240,7 +240,10 @@ impl ConnectRate {
             }
             ConnectRateEnding::Bound => {
                 let bound = most.map_or(0.0, Rate::get).round() as u64;
-                format!("No loss at {held}, as many as max:{bound} allows; {trials} of {all}")
+                format!(
+                    "No loss at {}, as many as max:{bound} allows; {trials} of {all}",
+                    per_s(self.per_s.unwrap_or_default().min(bound as f64))
+                )
             }
             ConnectRateEnding::Client => format!(
                 "This client can't find out how many more than {held} the target takes: it opened {all} no faster, and none \
