@@ -397,6 +397,42 @@ fn what_hey_says_throng_says_under_its_name() {
 }
 
 #[test]
+fn the_most_new_connections_per_second_carry_a_request_each() {
+    let net = Net::own();
+    let server = serve(&net, "--mode http 9000");
+    let ran = run(
+        &net,
+        "http --connect-rate max -c 20 -t 5s --slo p90<50ms --output json http://127.0.0.1:9000/hello",
+    );
+    let s = ran.summary();
+    let search = s.search.as_ref().expect("a search");
+    assert!(search.trials > 1, "{ran}");
+    let http = stop_serving(server).protocols.http.expect("requests");
+    // Each connection has one; some are under way at the end.
+    assert!(http.requests > 20, "{ran}");
+    assert!(
+        s.connections.established >= http.requests
+            && s.connections.established <= http.requests + 20,
+        "{} requests: {ran}",
+        http.requests
+    );
+    for (line, says) in [
+        ("--rate 5", "leave out --rate"),
+        ("-n 5", "leave out -n"),
+        ("-k", "leave out --keep-alive"),
+        ("-c max", "leave out -c max"),
+    ] {
+        let ran = run(
+            &net,
+            &format!("http --connect-rate max {line} http://127.0.0.1:9000/"),
+        );
+        assert!(ran.code == 2 && ran.stderr.contains(says), "{ran}");
+    }
+    let ran = run(&net, "http --connect-rate max:5k http://127.0.0.1:9000/");
+    assert!(ran.code == 2 && ran.stderr.contains("write max"), "{ran}");
+}
+
+#[test]
 fn a_rate_under_an_objective_is_searched_for_among_wanted_answers() {
     let net = Net::own();
     let server = serve(&net, "--mode http 9000");
