@@ -4,7 +4,7 @@
     git clone https://github.com/tlsfuzzer/tlsfuzzer
     bench/suites/tlsfuzzer/run.py tlsfuzzer
 
-tlsfuzzer is in no registry, so it takes the path of a checkout. The library that it is built on, tlslite-ng, is
+tlsfuzzer is in no registry, so it takes the path of a checkout. The libraries that it is built on, tlslite-ng and kyber-py, are
 installed with pip into a virtual environment of its own. The scripts that run, with their arguments and how many of
 their probes are expected to fail, are in `cases`. Names after the checkout select scripts: `keyupdate`, for example.
 
@@ -24,8 +24,9 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-# The latest release of tlslite-ng lacks what tlsfuzzer uses: requirements.txt there asks for this one.
-LIBRARY = "tlslite-ng==0.9.0b2"
+# The latest release of tlslite-ng lacks what tlsfuzzer uses: requirements.txt there asks for this one. It needs the other for the groups
+# of post-quantum cryptography.
+LIBRARIES = ["tlslite-ng==0.9.0b2", "kyber-py==1.2.0"]
 # Seconds after which a script has failed.
 PATIENCE = 600
 # In the summary of a script. XFAIL: a probe that the script itself expects to fail.
@@ -46,12 +47,12 @@ def arguments():
 
 
 def python():
-    """The interpreter of a virtual environment that has tlslite-ng."""
+    """The interpreter of a virtual environment that has the libraries."""
     venv = ROOT / "target/suites/tlsfuzzer"
     interpreter = venv / "bin/python"
     if not interpreter.exists():
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-    pip = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", LIBRARY]
+    pip = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *LIBRARIES]
     subprocess.run(pip, check=True)
     return interpreter
 
