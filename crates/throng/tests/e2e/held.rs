@@ -538,8 +538,8 @@ fn the_age_of_markers_is_not_known_where_their_clock_is_ahead() {
 fn a_connection_to_itself_is_held_by_nobody() {
     for engine in ENGINES {
         let net = Net::own();
-        // Nothing listens there, and the kernel has two local ports to choose from.
-        net.shell("sysctl -qw net.ipv4.ip_local_port_range='40000 40001'");
+        // Nothing listens there, and the kernel has this one local port to choose.
+        net.shell("sysctl -qw net.ipv4.ip_local_port_range='40000 40000'");
         let line = format!("127.0.0.1:40000 -c 1 --hold 200ms --force --engine {engine}");
         let ran = load(&net, &line);
         let s = ran.fell_short();

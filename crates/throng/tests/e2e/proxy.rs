@@ -363,7 +363,7 @@ fn clients_that_address_a_backend_go_through_the_proxy_and_neither_end_notices()
         let held = start_load(
             &near,
             &format!(
-                "10.79.2.2:9001 -c {clients} --source-ip 10.80.0.1-{last} -m hello -r 1 --latency-echo --hold 3s"
+                "10.79.2.2:9001 -c {clients} --source-ip 10.80.0.1-{last} -m hello -r 0.2 --latency-echo --hold 6s"
             ),
         );
         held.wait_for_stderr(", holding");
