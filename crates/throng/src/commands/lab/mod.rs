@@ -22,9 +22,10 @@ use throng_run::Stop;
 
 /// How often processes are looked at.
 const LOOK: Duration = Duration::from_millis(10);
-/// How long a server may take to listen, and how long one may take to end after SIGTERM.
+/// How long a server may take to listen.
 const STARTS: Duration = Duration::from_secs(10);
-const ENDS: Duration = Duration::from_secs(10);
+/// How long one may take to end after SIGTERM: one with a million connections closes them first.
+const ENDS: Duration = Duration::from_secs(60);
 /// What is to be known of a command where links are slow or lossy.
 const BESIDE: &str = "throng: the command's own link is neither slow nor lossy: those are the hosts'; `throng lab --on 1 -- ...` in it is on one of them";
 /// The exit code of a lab without a command that is interrupted, which is how it ends.
