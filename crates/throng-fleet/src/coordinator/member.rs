@@ -429,6 +429,12 @@ impl Member {
         }
     }
 
+    /// What is known of its run by its own word: that it began, or its record.
+    pub fn told_of(&self) -> Option<&About> {
+        let of_record = || self.record.as_deref().map(|part| &part.about);
+        self.about.as_deref().or_else(of_record)
+    }
+
     /// What it left behind in `run`, where it is agent number `at`: its record or, if it was lost, what its intervals have. `None`
     /// if it had no part. An agent that was lost before it told what it was asked for was asked for the same as another
     /// one, `like`, at the same time.

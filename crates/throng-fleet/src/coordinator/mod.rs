@@ -902,7 +902,7 @@ impl Coordinator {
         let mut last = self.seen(now);
         last.phase = Some(Phase::Closing);
         self.steps.push_back(Step::Look(Box::new(last)));
-        let known = self.members.iter().find_map(|m| m.about.as_deref());
+        let known = self.members.iter().find_map(Member::told_of);
         let known = known.cloned();
         let mut record = Record {
             version: VERSION,
